@@ -1,0 +1,95 @@
+# `make test` is the one command: it runs every step below, prints the seconds
+# that each took, and ends with what was skipped. With CI set in the
+# environment a skipped test is a failure. It needs Go, git, make and a C
+# compiler (for the race detector).
+
+PKG      ?= ./...
+TIMEOUT  ?= 15m
+COUNT    ?= 5
+FUZZTIME ?= 15s
+SOAKTIME ?= 60s
+CHECKS   ?= 5000
+
+STEPS := fmt vet staticcheck paths tidy build unit unit-tools examples
+
+# An owner of the checkout other than the user is common in CI, and Go and git
+# would both refuse it.
+export GOFLAGS += -buildvcs=false
+GIT := git -c safe.directory='*'
+
+.PHONY: help test lint tools $(STEPS) bench fuzz soak demo clean
+
+help: ## print this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+test: tools ## everything that must pass before a merge
+	@bin/steps $(MAKE) $(STEPS)
+
+lint: fmt vet staticcheck paths ## the checks that run no test
+
+# Go's build cache knows better than make whether these are up to date: it
+# also notices a new Go.
+tools:
+	@go -C test build -o ../bin/ ./cmd/... honnef.co/go/tools/cmd/staticcheck
+
+fmt: ## gofmt has nothing to change
+	@files=$$(gofmt -s -l .) && test -z "$$files" || { echo "run gofmt -s -w on:"; echo "$$files"; exit 1; }
+
+vet: ## go vet
+	@go vet ./...
+	@go -C test vet ./...
+
+staticcheck: tools ## staticcheck with all checks, pinned in test/go.mod
+	@bin/staticcheck -checks all ./...
+	@cd test && ../bin/staticcheck -checks all ./...
+
+# Paths of the machine a file was written on, and hosts that packages are
+# fetched from. The brackets keep the pattern from finding itself. git grep
+# answers 1 for "nothing found" and more for a fault.
+paths: ## no tracked file names a machine's path or a registry's host
+	@$(GIT) grep -nIE '(^|[^[:alnum:]_.])(/wor[k]/|/roo[t]/|/hom[e]/[a-z]|/tm[p]/[[:alnum:]])|(proxy|sum)[.]golang[.]org|registry[.](npmjs|yarnpkg)|[.]debian[.]org/debian'; \
+	case $$? in 1) ;; 0) echo "the lines above name a machine's path or a registry's host"; exit 1;; *) exit 1;; esac
+
+tidy: ## go.mod and go.sum say what the code needs, and the downloads are genuine
+	@go mod tidy -diff
+	@go -C test mod tidy -diff
+	@go mod verify
+
+build: ## every package compiles
+	@go build -o /dev/null ./...
+	@go -C test build -o /dev/null ./...
+
+unit: tools ## all tests of the library, with -race; PKG=./breaker narrows it
+	@bin/gotest -race -timeout $(TIMEOUT) $(PKG)
+
+unit-tools: tools ## all tests of the module in test/
+	@cd test && ../bin/gotest -race -timeout $(TIMEOUT) ./...
+
+# An example ends by itself. ARGS_<name> holds what it needs to do so soon.
+ARGS_failover := -duration 5s
+examples: ## run every program under examples/
+	@set -e; $(foreach dir,$(patsubst %/main.go,%,$(wildcard examples/*/main.go)),\
+		echo "== $(dir)"; timeout 120 go run ./$(dir) $(ARGS_$(notdir $(dir)));) :
+
+demo: ## take a store away under load and watch the group go on
+	@go run ./examples/failover
+
+bench: ## every benchmark; COUNT=5 runs each
+	@go test -run '^$$' -bench . -benchmem -count $(COUNT) \
+		$$(grep -rl --include='*_test.go' --exclude-dir=test '^func Benchmark' . | xargs -r -n1 dirname | sort -u)
+
+fuzz: ## every fuzz target for FUZZTIME=15s
+	@mkdir -p .cache && go test -list '^Fuzz' ./... >.cache/fuzz
+	@awk '/^Fuzz/ {name[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print $$2, name[i]; n = 0}' .cache/fuzz | \
+	while read -r pkg name; do \
+		echo "== $$pkg $$name"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" || exit 1; \
+	done
+
+soak: ## the demo for SOAKTIME=60s, and the model tests with CHECKS=5000
+	@go run ./examples/failover -duration $(SOAKTIME)
+	@go test -race -count=1 -timeout 60m -rapid.checks=$(CHECKS) \
+		$$(grep -rlE --include='*_test.go' --exclude-dir=test 'pgregory.net/rapid|resilient/kvtest"' . | xargs -r -n1 dirname | sort -u)
+
+clean: ## remove what make has made
+	@rm -rf bin .cache
