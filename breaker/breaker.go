@@ -1,0 +1,224 @@
+package breaker
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrOpen is matched by the error of every refused call. The error itself is
+// an *OpenError.
+var ErrOpen = errors.New("breaker: open")
+
+// OpenError refuses a call. There is one for each opening; it never changes.
+type OpenError struct {
+	Since      time.Time     // when the Breaker opened
+	RetryAfter time.Duration // the least time that it stays open, counted from Since; 0 if forced
+	Reason     string        // why it opened
+}
+
+// Error returns one line that says why and since when.
+func (e *OpenError) Error() string {
+	return fmt.Sprintf("breaker: open since %s: %s", e.Since.Format(time.RFC3339), e.Reason)
+}
+
+// Is reports whether target is ErrOpen.
+func (e *OpenError) Is(target error) bool { return target == ErrOpen }
+
+// The bits of Breaker.word under the generation.
+const (
+	wordState = 0b0011 // a State
+	wordEnded = 0b0100 // Close was called
+	wordFull  = 0b1000 // half-open, and every trial place is taken
+	wordBits  = 4
+)
+
+// Breaker is a circuit breaker. Make one with New; it must not be copied. All
+// methods are safe for concurrent use.
+type Breaker struct {
+	// What calls read, written only under mu. refusal and heed are written
+	// before a word that depends on them.
+	word    atomic.Uint64             // generation and state
+	heed    atomic.Bool               // a good call changes something
+	doubt   atomic.Bool               // InDoubt
+	refusal atomic.Pointer[OpenError] // for Allow; nil while calls pass
+
+	_ [64]byte // keeps what calls read off the lock's cache line
+
+	mu      sync.Mutex // guards all below; never held across user code or a wait
+	m       *machine
+	timer   *time.Timer // calls onTimer; nil before the first use
+	armed   time.Time   // what timer is set to; zero = stopped
+	telling bool        // an OnChange runs
+	waiting []chan struct{}
+	ended   bool
+}
+
+// New returns a closed Breaker, or an error that names every fault of cfg. It
+// starts no goroutine; Close stops its timer.
+func New(cfg Config) (*Breaker, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	b := &Breaker{m: newMachine(cfg.withDefaults(), time.Now())}
+	b.publish()
+	return b, nil
+}
+
+// Allow asks for a call. It returns a Permit that the caller settles with Done
+// when the call has ended, or an *OpenError, which matches ErrOpen. It takes no
+// lock and reads no clock unless b is half-open, and allocates nothing.
+func (b *Breaker) Allow() (Permit, error) {
+	w := b.word.Load()
+	if State(w&wordState) == Closed {
+		return Permit{b: b, word: w}, nil
+	}
+	return b.allowTrial(w)
+}
+
+// State returns the state that calls meet. It changes nothing and is one atomic
+// load.
+func (b *Breaker) State() State { return State(b.word.Load() & wordState) }
+
+// Status is a snapshot of a Breaker.
+type Status struct {
+	State        State         // what calls meet
+	Since        time.Time     // when State was entered
+	Reason       string        // why
+	Err          error         // the failure that opened it; nil while closed or forced
+	Generation   uint64        // rises at each transition, Force and Release
+	OpenFor      time.Duration // the least time open of this opening; 0 while closed or forced
+	Forced       bool          // State is held by Force
+	Doubt        bool          // a health check is wanted at once
+	FailedCalls  int           // in a row, while closed
+	FailedChecks int           // in a row, while closed
+	GoodChecks   int           // in a row, while open or half-open
+	Trials       int           // good trial calls, while half-open
+	InTrial      int           // trial calls under way
+}
+
+// Status returns one snapshot of b. It changes nothing.
+func (b *Breaker) Status() Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.m.status()
+}
+
+func (m *machine) status() Status {
+	s := Status{
+		State: m.state(), Since: m.shownSince, Reason: m.reason, Generation: m.gen,
+		Forced: m.forced != nil, Doubt: m.inDoubt(), GoodChecks: m.good, InTrial: len(m.leases),
+	}
+	switch m.auto {
+	case Closed:
+		s.FailedCalls, s.FailedChecks = m.streak.row(), m.checks.row()
+	case HalfOpen:
+		s.Trials = m.trials.successes(m.cfg.Trials)
+	}
+	if m.forced != nil {
+		s.Reason = m.forced.reason
+	} else if m.auto != Closed {
+		s.Err, s.OpenFor = m.err, m.openFor
+	}
+	return s
+}
+
+// Close ends b: it stops the timer, tells the changes that are due and waits
+// for a running OnChange, unless it is called from inside one. Afterwards the
+// state stays as it was, every call is allowed, and evidence, Force and Release
+// change nothing. Close may be called more than once.
+func (b *Breaker) Close() {
+	now := b.lock()
+	b.ended = true
+	b.m.leases = nil
+	b.unlock(now)
+	b.awaitTold()
+}
+
+// lock takes mu and brings the machine up to now.
+func (b *Breaker) lock() (now time.Time) {
+	b.mu.Lock()
+	now = time.Now()
+	if !b.ended {
+		b.m.tick(now)
+	}
+	return now
+}
+
+// unlock publishes what the machine has become, sets the timer, gives mu back
+// and tells the changes.
+func (b *Breaker) unlock(now time.Time) {
+	b.publish()
+	b.setTimer(now)
+	if b.m.cfg.OnChange == nil {
+		b.m.changes = nil
+	}
+	untold := len(b.m.changes) > 0 && !b.telling
+	b.mu.Unlock()
+	if untold {
+		b.tell()
+	}
+}
+
+// publish makes the machine's state visible to those who don't lock.
+func (b *Breaker) publish() {
+	m := b.m
+	s := m.state()
+	w := m.gen<<wordBits | uint64(s)
+	if b.ended {
+		w |= wordEnded
+	}
+	if s == HalfOpen && len(m.leases) >= m.cfg.Trials {
+		w |= wordFull
+	}
+	var refusal *OpenError
+	switch {
+	case s == Closed:
+	case m.forced != nil:
+		refusal = m.forced.refusal
+	default:
+		refusal = m.refusal
+	}
+	if b.refusal.Load() != refusal {
+		b.refusal.Store(refusal)
+	}
+	heed := !b.ended && (m.auto == HalfOpen || m.auto == Closed && (m.window != nil || m.streak.row() > 0))
+	if b.heed.Load() != heed {
+		b.heed.Store(heed)
+	}
+	if doubt := !b.ended && m.inDoubt(); b.doubt.Load() != doubt {
+		b.doubt.Store(doubt)
+	}
+	if b.word.Load() != w {
+		b.word.Store(w)
+	}
+}
+
+// setTimer makes onTimer run when the machine is due.
+func (b *Breaker) setTimer(now time.Time) {
+	due, ok := b.m.due()
+	if !ok || b.ended {
+		due = time.Time{}
+	}
+	if due.Equal(b.armed) {
+		return
+	}
+	b.armed = due
+	switch {
+	case due.IsZero():
+		b.timer.Stop()
+	case b.timer == nil:
+		b.timer = time.AfterFunc(due.Sub(now), b.onTimer)
+	default:
+		b.timer.Reset(due.Sub(now))
+	}
+}
+
+// onTimer does what is due. A late or needless call does no harm.
+func (b *Breaker) onTimer() {
+	now := b.lock()
+	b.armed = time.Time{}
+	b.unlock(now)
+}

@@ -1,0 +1,84 @@
+package breaker
+
+import "time"
+
+// Check is a health check that has begun. It is a value; the zero Check does
+// nothing.
+type Check struct {
+	b      *Breaker
+	gen    uint64 // the verdict is void in any other
+	doubts uint64 // the doubts that it settles
+	doubt  bool   // it began in doubt
+}
+
+// StartCheck begins a health check. It remembers the state it began in and
+// whether b was in doubt.
+func (b *Breaker) StartCheck() Check {
+	now := b.lock()
+	c := Check{b: b, gen: b.m.gen, doubts: b.m.doubts, doubt: b.m.inDoubt()}
+	b.unlock(now)
+	return c
+}
+
+// Done gives the verdict of the check: healthy if err is nil. It is void if
+// there was a transition, Force or Release since StartCheck. A check that began
+// in doubt and failed opens a closed Breaker at once, unless Config.Fall is
+// negative. Done settles the doubts raised by Doubt before StartCheck, whatever
+// the verdict, and never the calls' failures. Call it once; a check that says
+// nothing needs no Done.
+func (c Check) Done(err error) {
+	if c.b == nil {
+		return
+	}
+	now := c.b.lock()
+	if !c.b.ended {
+		c.b.m.verdict(c, err, now)
+	}
+	c.b.unlock(now)
+}
+
+// ReportHealth gives the verdict of a health check that was short enough to
+// have begun now: healthy if err is nil. It is StartCheck().Done(err).
+func (b *Breaker) ReportHealth(err error) { b.StartCheck().Done(err) }
+
+// Doubt says that a call hangs, or that a caller gave up late. The next health
+// check that begins is made in doubt.
+func (b *Breaker) Doubt() {
+	now := b.lock()
+	if !b.ended && b.m.auto == Closed {
+		b.m.doubts++
+	}
+	b.unlock(now)
+}
+
+// InDoubt reports whether a health check is wanted at once: b is closed, and
+// the two latest calls failed or Doubt was called since the beginning of the
+// latest finished check. It is one atomic load.
+func (b *Breaker) InDoubt() bool { return b.doubt.Load() }
+
+// ExpectChecks says whether health checks come. While they do, an open Breaker
+// waits for good ones; if none comes for twice MaxOpenFor, it waits no longer.
+// While they don't, OpenFor alone leads to half-open. At the start they are not
+// expected; unless ExpectChecks was called before, the first verdict switches
+// them on. Verdicts count either way.
+func (b *Breaker) ExpectChecks(on bool) {
+	now := b.lock()
+	if !b.ended {
+		b.m.expectChecks(on, now)
+	}
+	b.unlock(now)
+}
+
+func (m *machine) inDoubt() bool {
+	return m.auto == Closed && (m.streak.row() >= 2 || m.settled < m.doubts)
+}
+
+func (m *machine) expectChecks(on bool, now time.Time) {
+	if on {
+		m.expect, m.heard = expectOn, now
+		return
+	}
+	m.expect = expectOff
+	m.closeIfProven(now)
+	m.tick(now)
+}

@@ -1,0 +1,303 @@
+package breaker
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// machine decides. It takes the time as an argument, has no lock and no timer,
+// calls nobody and leaves what it has done in changes. Its callers give it
+// times that do not go back, and call tick before anything else.
+type machine struct {
+	cfg Config // with defaults
+	gen uint64 // rises at each transition, Force and Release
+
+	// The automatic state. It goes on beside a forced one.
+	auto     State
+	since    time.Time     // auto was entered
+	reason   string        // why
+	err      error         // why it opened; nil while closed
+	openedAt time.Time     // the latest opening
+	openFor  time.Duration // of the latest opening; 0 before the first
+	byCalls  bool          // since it was closed, a call has opened it: only calls close it
+	refusal  *OpenError    // of the latest opening
+
+	forced *forced // nil = automatic
+
+	shownSince time.Time // state() was entered
+	changes    []Change  // of state(), not yet told
+
+	// The ledgers of the closed state.
+	streak  *ledger // calls
+	window  *ledger // calls; nil = Rate is off
+	checks  *ledger // health checks
+	doubts  uint64  // how often Doubt was called
+	settled uint64  // doubts before this one are settled
+
+	// The way back.
+	good      int     // health checks in a row
+	trials    *ledger // calls
+	leases    []lease // trial calls under way, in the order of their ends
+	lastLease uint64
+
+	// Whether health checks can be waited for.
+	expect expectation
+	heard  time.Time // the latest verdict
+}
+
+// forced is a state that somebody holds.
+type forced struct {
+	state   State
+	reason  string
+	refusal *OpenError
+}
+
+type expectation uint8
+
+const (
+	expectUntold expectation = iota // the first verdict tells
+	expectOff
+	expectOn
+)
+
+// lease is a place among the trial calls.
+type lease struct {
+	id  uint64
+	end time.Time
+}
+
+var errLease = errors.New("breaker: trial call still under way at the end of its lease")
+
+func newMachine(cfg Config, now time.Time) *machine {
+	m := &machine{cfg: cfg, gen: 1, since: now, shownSince: now, reason: "new"}
+	m.clearLedgers()
+	return m
+}
+
+// state returns the state that callers meet.
+func (m *machine) state() State {
+	if m.forced != nil {
+		return m.forced.state
+	}
+	return m.auto
+}
+
+func (m *machine) clearLedgers() {
+	m.streak = newRow(m.cfg.Failures)
+	m.checks = newRow(m.cfg.Fall)
+	if m.cfg.Rate > 0 {
+		m.window = newWindow(m.cfg.Window, m.cfg.Rate, m.cfg.MinCalls)
+	}
+	m.settled = m.doubts
+}
+
+// call books a call that was let through and has ended. Calls are let through
+// in every automatic state while Closed is forced.
+func (m *machine) call(good bool, err error, now time.Time) {
+	switch m.auto {
+	case HalfOpen:
+		m.trial(good, err, now)
+	case Closed:
+		failedBefore := m.streak.row()
+		if !good || failedBefore > 0 {
+			m.streak.book(good)
+		}
+		if m.window != nil {
+			m.window.book(good)
+		}
+		switch {
+		case m.streak.tripped():
+			m.open(true, fmt.Sprintf("%d failed calls in a row", m.cfg.Failures), err, now)
+		case m.window != nil && m.window.tripped():
+			c := m.window.counts
+			m.open(true, fmt.Sprintf("%.0f%% of %d calls failed in %s",
+				100*float64(c.TotalFailures)/float64(c.Requests), c.Requests, m.cfg.Window), err, now)
+		}
+	}
+}
+
+// trial books a call that ended while half-open.
+func (m *machine) trial(good bool, err error, now time.Time) {
+	m.trials.book(good)
+	if !good {
+		m.open(true, "trial call failed", err, now)
+		return
+	}
+	m.closeIfProven(now)
+}
+
+func (m *machine) closeIfProven(now time.Time) {
+	if m.auto == HalfOpen && m.trials.proven() && (m.byCalls || !m.awaitsChecks(now)) {
+		m.close(fmt.Sprintf("%d good trial calls", m.cfg.Trials), now)
+	}
+}
+
+// verdict books a health check.
+func (m *machine) verdict(c Check, err error, now time.Time) {
+	m.heard = now
+	if m.expect == expectUntold {
+		m.expect = expectOn
+	}
+	if c.gen != m.gen {
+		return
+	}
+	m.settled = max(m.settled, c.doubts)
+	switch m.auto {
+	case Closed:
+		m.checks.book(err == nil)
+		switch {
+		case m.checks.tripped():
+			m.open(false, fmt.Sprintf("%d failed health checks in a row", m.cfg.Fall), err, now)
+		case err != nil && c.doubt && m.cfg.Fall > 0:
+			m.open(false, "failed health check confirmed doubt", err, now)
+		}
+	case Open:
+		m.verdictOpen(err, now)
+	case HalfOpen:
+		m.verdictHalfOpen(err, now)
+	}
+}
+
+func (m *machine) verdictOpen(err error, now time.Time) {
+	if err != nil {
+		m.good = 0
+		return
+	}
+	m.good = min(m.good+1, maxCount)
+	if now.Before(m.openedAt.Add(m.openFor)) {
+		return
+	}
+	if m.byCalls {
+		if m.good >= m.cfg.Rise {
+			m.halfOpen(fmt.Sprintf("%d good health checks in a row", m.cfg.Rise), now)
+		}
+		return
+	}
+	m.good = 1 // the row that closes it begins after the open time
+	m.halfOpen("good health check", now)
+	m.closeIfRisen(now)
+}
+
+func (m *machine) verdictHalfOpen(err error, now time.Time) {
+	if err == nil {
+		m.good = min(m.good+1, maxCount)
+		m.closeIfRisen(now)
+		return
+	}
+	m.good = 0
+	if m.cfg.Fall > 0 {
+		m.open(false, "health check failed", err, now)
+	}
+}
+
+func (m *machine) closeIfRisen(now time.Time) {
+	if !m.byCalls && m.good >= m.cfg.Rise {
+		m.close(fmt.Sprintf("%d good health checks in a row", m.cfg.Rise), now)
+	}
+}
+
+// awaitsChecks reports whether it is health checks that bring the Breaker back.
+// Checks that have stopped to come are not waited for any longer.
+func (m *machine) awaitsChecks(now time.Time) bool {
+	return m.expect == expectOn && m.cfg.Fall > 0 && now.Before(m.silentAt())
+}
+
+// silentAt returns when, without another verdict, health checks have stopped
+// to come. Twice the longest time open is more than any two checks should be
+// apart while a Breaker waits for them.
+func (m *machine) silentAt() time.Time {
+	patience := m.cfg.MaxOpenFor
+	if patience <= math.MaxInt64/2 {
+		patience *= 2
+	}
+	return later(m.heard, m.openedAt).Add(patience)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// due returns when tick has to be called next; ok is false if nothing is due.
+func (m *machine) due() (at time.Time, ok bool) {
+	switch {
+	case m.auto == Open:
+		at = m.openedAt.Add(m.openFor)
+		if m.expect == expectOn && m.cfg.Fall > 0 {
+			at = later(at, m.silentAt())
+		}
+		return at, true
+	case m.auto == HalfOpen && len(m.leases) > 0:
+		return m.leases[0].end, true
+	}
+	return time.Time{}, false
+}
+
+// tick does what is due at now.
+func (m *machine) tick(now time.Time) {
+	at, ok := m.due()
+	if !ok || now.Before(at) {
+		return
+	}
+	if m.auto == Open {
+		m.good = 0
+		m.halfOpen("open time over", now)
+		return
+	}
+	m.trials.book(false)
+	m.open(true, "trial call outlived its lease", errLease, now)
+}
+
+// open enters Open. The open time doubles if the Breaker had not been closed
+// for StableFor.
+func (m *machine) open(byCalls bool, reason string, err error, now time.Time) {
+	switch {
+	case m.openFor == 0, m.auto == Closed && now.Sub(m.since) >= m.cfg.StableFor:
+		m.openFor = m.cfg.OpenFor
+	case m.openFor > m.cfg.MaxOpenFor/2:
+		m.openFor = m.cfg.MaxOpenFor
+	default:
+		m.openFor *= 2
+	}
+	m.byCalls = byCalls || m.auto == HalfOpen && m.byCalls
+	m.openedAt, m.err = now, err
+	m.refusal = &OpenError{Since: now, RetryAfter: m.openFor, Reason: reason}
+	m.good, m.leases = 0, nil
+	m.trials = newTrials(m.cfg.Trials)
+	m.enter(Open, reason, now)
+}
+
+func (m *machine) halfOpen(reason string, now time.Time) {
+	m.enter(HalfOpen, reason, now)
+}
+
+func (m *machine) close(reason string, now time.Time) {
+	m.err, m.leases, m.trials, m.byCalls, m.good = nil, nil, nil, false, 0
+	m.clearLedgers()
+	m.enter(Closed, reason, now)
+}
+
+// enter makes a transition of the automatic state. While another one is forced
+// it is not shown.
+func (m *machine) enter(to State, reason string, now time.Time) {
+	from := m.auto
+	m.auto, m.since, m.reason = to, now, reason
+	m.gen++
+	if m.forced == nil {
+		m.show(from, reason, now)
+	}
+}
+
+// show records that state() is no longer from.
+func (m *machine) show(from State, reason string, now time.Time) {
+	m.shownSince = now
+	c := Change{From: from, To: m.state(), Reason: reason, At: now, Generation: m.gen}
+	if c.To == Open && m.forced == nil {
+		c.Err, c.OpenFor = m.err, m.openFor
+	}
+	m.changes = append(m.changes, c)
+}
