@@ -4,7 +4,7 @@
 //	steps make fmt vet unit
 //
 // A failed step shows the end of its log, and the steps after it still run.
-// Lines of a log that begin with "RESULT " or "skipped" are repeated at the
+// Lines of a log that begin with "RESULT " or "skipped: " are repeated at the
 // end. The exit status is 1 if a step failed.
 package main
 
@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,6 +24,8 @@ const (
 	logDir   = ".cache/log"
 	endLines = 80  // of a failed step's log
 	width    = 400 // characters that are shown of one line
+
+	nothingSkipped = "skipped: nothing"
 )
 
 func main() {
@@ -66,6 +69,9 @@ func run(w io.Writer, targets []string, do func(target string) (log []byte, err 
 			fmt.Fprintf(w, "    %.*s\n", width, line)
 		}
 	}
+	if !slices.ContainsFunc(notes, isSkip) {
+		notes = append(notes, nothingSkipped)
+	}
 	for _, line := range notes {
 		fmt.Fprintln(w, line)
 	}
@@ -92,9 +98,11 @@ func end(log []byte, n int) []string {
 	return all[max(0, len(all)-n):]
 }
 
+func isSkip(line string) bool { return strings.HasPrefix(line, "skipped: ") }
+
 func notable(log []byte) (notes []string) {
 	for _, line := range lines(log) {
-		if strings.HasPrefix(line, "RESULT ") || strings.HasPrefix(line, "skipped") {
+		if strings.HasPrefix(line, "RESULT ") || isSkip(line) && line != nothingSkipped {
 			notes = append(notes, line)
 		}
 	}

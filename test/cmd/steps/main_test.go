@@ -43,3 +43,11 @@ func TestSkipsAndResultsOfGoodStepsAreRepeated(t *testing.T) {
 	require.Empty(t, failed)
 	require.Contains(t, out.String(), "\nskipped: p.TestX: no server\nRESULT kind=sim ops=1\nall steps passed")
 }
+
+func TestNothingSkippedIsSaidOnceForAllSteps(t *testing.T) {
+	var out bytes.Buffer
+	run(&out, []string{"unit", "unit-tools"}, func(string) ([]byte, error) {
+		return []byte("skipped: nothing\n"), nil
+	})
+	require.Equal(t, 1, strings.Count(out.String(), "skipped: nothing"))
+}
