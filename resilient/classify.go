@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 )
 
 // Class says what an error means for breaker, retry and failover.
@@ -39,12 +40,24 @@ func (c Class) String() string {
 // Failed. It does not return Canceled: whose deadline ended is for the caller
 // to say, who has the contexts.
 func DefaultClassify(err error) Class {
-	var nf interface{ NotFound() bool }
 	switch {
 	case err == nil:
 		return OK
 	case errors.Is(err, ErrNotFound):
 		return Missing
+	}
+	return classOfFailure(err)
+}
+
+// classOfFailure is apart from DefaultClassify because it allocates, which a
+// miss must not.
+func classOfFailure(err error) Class {
+	var inner *Error
+	if errors.As(err, &inner) && inner.Class != OK && inner.Class != Canceled && !errors.Is(err, ErrAmbiguous) {
+		return inner.Class // of a Store inside the one that asks
+	}
+	var nf interface{ NotFound() bool }
+	switch {
 	case errors.Is(err, ErrEmptyKey), errors.Is(err, ErrInvalidKey),
 		errors.Is(err, ErrKeyTooLarge), errors.Is(err, ErrValueTooLarge):
 		return Invalid
@@ -103,10 +116,19 @@ func NotFoundIs(errs ...error) func(error) Class {
 // too, with nothing to be learned from it, if Holdfast no longer needed the
 // call. ok is false while ctx goes on.
 func endedBy(ctx context.Context) (c Class, ok bool) {
-	if ctx.Err() == nil {
+	if ctx.Err() != nil {
+		if errors.Is(context.Cause(ctx), ErrTimeout) {
+			return Failed, true
+		}
+		return Canceled, true
+	}
+	// A driver that sets the deadline on its socket can be back before the
+	// context's own timer has run.
+	deadline, ok := ctx.Deadline()
+	if !ok || time.Now().Before(deadline) {
 		return OK, false
 	}
-	if errors.Is(context.Cause(ctx), ErrTimeout) {
+	if ours(ctx) {
 		return Failed, true
 	}
 	return Canceled, true

@@ -1,0 +1,95 @@
+package resilient
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/holdfastkv/holdfast/breaker"
+)
+
+// answer returns the error of a call's last attempt as the caller sees it.
+func (s *Store) answer(a *attempt) error {
+	switch {
+	case a.err == nil || a.refusal != "":
+		return a.err
+	case a.class == Missing:
+		return s.missed(a.err)
+	}
+	e := &Error{Op: a.op, Store: s.cfg.Name, Class: a.class, Attempts: a.number, Err: a.err}
+	if a.class == Canceled {
+		e.Err = withCause(a.err, a.ctx.Err())
+		if !a.sent {
+			e.Attempts = 0
+		}
+	}
+	return e
+}
+
+// missed returns err as an error that matches ErrNotFound and Config.NotFound.
+func (s *Store) missed(err error) error {
+	also := s.cfg.NotFound
+	switch {
+	case err == ErrNotFound: //nolint:errorlint // the most frequent error of all, spared the walk
+		return s.miss
+	case errors.Is(err, ErrNotFound) && (also == nil || errors.Is(err, also)):
+		return err
+	}
+	return &missing{err: err, also: also}
+}
+
+// missing is a store's own way to say that a key is not there.
+type missing struct {
+	err  error
+	also error // Config.NotFound; may be nil
+}
+
+func (m *missing) Error() string { return m.err.Error() }
+func (m *missing) Unwrap() error { return m.err }
+
+func (m *missing) Is(target error) bool {
+	return target == ErrNotFound || m.also != nil && errors.Is(m.also, target)
+}
+
+// withCause returns err as an error that matches cause too, which says why the
+// call was given up.
+func withCause(err, cause error) error {
+	if cause == nil || errors.Is(err, cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, err)
+}
+
+// refusal holds the errors of an operation that is not tried, which are made
+// once so that refusing costs nothing while a store is away.
+type refusal struct {
+	op           Op
+	name         string
+	closed, busy Error
+	last         atomic.Pointer[openRefusal]
+}
+
+// openRefusal is the error for one opening of the breaker.
+type openRefusal struct {
+	opening error
+	err     Error
+}
+
+func (r *refusal) init(op Op, name string) {
+	r.op, r.name = op, name
+	r.closed = Error{Op: op, Store: name, Class: Refused, Err: ErrClosed}
+	r.busy = Error{Op: op, Store: name, Class: Refused, Err: ErrBusy}
+}
+
+// open returns the error for the refusal of the breaker, of which there is one
+// per opening.
+func (r *refusal) open(refused error) error {
+	last := r.last.Load()
+	if last == nil || last.opening != refused { //nolint:errorlint // the same opening, not the same kind
+		last = &openRefusal{refused, Error{Op: r.op, Store: r.name, Class: Refused, Err: refused}}
+		if _, prebuilt := refused.(*breaker.OpenError); prebuilt { //nolint:errorlint // as Allow returns it
+			r.last.Store(last)
+		}
+	}
+	return &last.err
+}

@@ -1,0 +1,158 @@
+package resilient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/holdfastkv/holdfast/breaker"
+)
+
+// attempt is one try of one call: in-flight bound, permit, timeout, call,
+// class, and at its end, however it ends, the permit settled and the observer
+// told.
+type attempt struct {
+	store  *Store
+	ctx    context.Context // the caller's
+	op     Op
+	number int
+
+	began    time.Time
+	timeout  *TimeoutContext
+	permit   breaker.Permit
+	returned bool // from the call; else it panicked or ended its goroutine
+
+	class   Class
+	outcome breaker.Outcome
+	err     error
+	sent    bool   // it may have reached the store, which did not say that it was refused
+	refusal string // why it was not made
+	hung    bool   // it used up the time it had
+}
+
+// run makes the attempt.
+func (a *attempt) run(call func(context.Context) error) {
+	s := a.store
+	if s.counted {
+		if n := s.inFlight.Add(1); s.cfg.MaxInFlight > 0 && n > int64(s.cfg.MaxInFlight) {
+			s.inFlight.Add(-1)
+			a.refuse("busy", &s.refusals[a.op].busy)
+			return
+		}
+		defer s.inFlight.Add(-1)
+	}
+	permit, err := s.breaker.Allow()
+	if err != nil {
+		a.refuse("open", s.refusals[a.op].open(err))
+		return
+	}
+	a.permit = permit
+	defer a.end()
+	ctx := a.ctx
+	if limit := s.cfg.timeout(a.op); limit > 0 {
+		ctx = a.bound(ctx, limit)
+	} else if s.timed {
+		a.began = time.Now()
+	}
+	err = call(ctx)
+	if err != nil {
+		a.judge(ctx, err)
+	}
+	a.returned = true
+}
+
+// bound returns ctx with the store's timeout, or as it is if it ends before
+// that by itself.
+func (a *attempt) bound(ctx context.Context, limit time.Duration) context.Context {
+	a.began = time.Now()
+	deadline := a.began.Add(limit)
+	if d, ok := ctx.Deadline(); ok && !d.After(deadline) {
+		return ctx
+	}
+	a.timeout = withDeadline(ctx, deadline)
+	return a.timeout
+}
+
+// refuse ends an attempt that is not made.
+func (a *attempt) refuse(why string, err error) {
+	a.class, a.outcome, a.err, a.refusal = Refused, breaker.Ignored, err, why
+	if a.store.cfg.Observer != nil {
+		a.began = time.Now()
+		a.tell()
+	}
+}
+
+// end settles the attempt. It is deferred and looks for a panic only to turn
+// it into an error: the permit is settled even when the goroutine ends.
+func (a *attempt) end() {
+	if !a.returned {
+		a.unwound(recover())
+	}
+	if a.timeout != nil {
+		a.timeout.End()
+	}
+	a.permit.Done(a.outcome, a.err)
+	if a.err != nil {
+		a.doubt()
+	}
+	if a.store.cfg.Observer != nil {
+		a.tell()
+	}
+}
+
+// unwound is the judgement on a call that did not return.
+func (a *attempt) unwound(panicked any) {
+	a.class, a.outcome, a.sent = Failed, breaker.Failure, true
+	if panicked != nil {
+		a.err = &PanicError{Value: panicked}
+	} else {
+		a.err = errExited
+	}
+}
+
+// doubt asks for a health check at once where the attempt, or the one before
+// it, gives reason to.
+func (a *attempt) doubt() {
+	s := a.store
+	switch {
+	case a.hung:
+		s.breaker.Doubt()
+	case a.outcome != breaker.Failure || !s.breaker.InDoubt():
+		return
+	}
+	s.hurry()
+}
+
+// tell gives the observer the one event of the attempt.
+func (a *attempt) tell() {
+	now := time.Now()
+	a.store.tell(a.ctx, Event{
+		Kind: KindCall, Time: now, Op: a.op, Class: a.class, Duration: now.Sub(a.began), Attempt: a.number,
+		Ambiguous: a.uncertain(), Reason: a.refusal, Err: a.err,
+	})
+}
+
+// uncertain reports whether the attempt is a write that may have been applied
+// although it was not acknowledged.
+func (a *attempt) uncertain() bool {
+	return a.op.Writes() && (a.class == Failed || a.class == Canceled && a.sent)
+}
+
+// errExited is a store's call that ended its goroutine.
+var errExited = errors.New("holdfast: the store's call ended its goroutine")
+
+// PanicError is a panic of the wrapped store. Its text names only the type of
+// the value, which may hold anything.
+type PanicError struct{ Value any }
+
+// Error returns the type of the value that the store panicked with.
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("holdfast: the store panicked with a %T", e.Value)
+}
+
+// Unwrap returns the value if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}

@@ -1,0 +1,45 @@
+package resilient
+
+import "time"
+
+// closeGrace is how long Close waits for a health check to notice that its
+// context has ended: as long as the contract gives any call.
+const closeGrace = 500 * time.Millisecond
+
+// Close stops asking for the store's health, closes the wrapped store, once,
+// and returns what that returned; every caller gets the same. Calls that are
+// under way end as the wrapped store's Close has it, and their results are
+// returned; every later call returns ErrClosed. Close takes as long as the
+// wrapped store's Close and a running Breaker.OnChange; it does not wait for a
+// health check or a call that ignores its context.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		s.closeErr = errExited
+		s.closed.Store(true)
+		close(s.closing)
+		s.flight.shut()
+		defer s.rest()
+		s.closeErr = s.closeWrapped()
+	})
+	return s.closeErr
+}
+
+// rest is what follows the wrapped store's Close, even one that ended its
+// goroutine.
+func (s *Store) rest() {
+	if s.prober != nil {
+		<-s.prober.ended
+	}
+	s.flight.wait(closeGrace)
+	s.breaker.Close()
+}
+
+// closeWrapped turns a panic of the wrapped store's Close into an error.
+func (s *Store) closeWrapped() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v}
+		}
+	}()
+	return s.kv.Close()
+}
