@@ -1,31 +1,10 @@
 package breaker
 
 import (
-	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 )
-
-// ErrOpen is matched by the error of every refused call. The error itself is
-// an *OpenError.
-var ErrOpen = errors.New("breaker: open")
-
-// OpenError refuses a call. There is one for each opening; it never changes.
-type OpenError struct {
-	Since      time.Time     // when the Breaker opened
-	RetryAfter time.Duration // the least time that it stays open, counted from Since; 0 if forced
-	Reason     string        // why it opened
-}
-
-// Error returns one line that says why and since when.
-func (e *OpenError) Error() string {
-	return fmt.Sprintf("breaker: open since %s: %s", e.Since.Format(time.RFC3339), e.Reason)
-}
-
-// Is reports whether target is ErrOpen.
-func (e *OpenError) Is(target error) bool { return target == ErrOpen }
 
 // The bits of Breaker.word under the generation.
 const (
@@ -81,49 +60,6 @@ func (b *Breaker) Allow() (Permit, error) {
 // State returns the state that calls meet. It changes nothing and is one atomic
 // load.
 func (b *Breaker) State() State { return State(b.word.Load() & wordState) }
-
-// Status is a snapshot of a Breaker.
-type Status struct {
-	State        State         // what calls meet
-	Since        time.Time     // when State was entered
-	Reason       string        // why
-	Err          error         // the failure that opened it; nil while closed or forced
-	Generation   uint64        // rises at each transition, Force and Release
-	OpenFor      time.Duration // the least time open of this opening; 0 while closed or forced
-	Forced       bool          // State is held by Force
-	Doubt        bool          // a health check is wanted at once
-	FailedCalls  int           // in a row, while closed
-	FailedChecks int           // in a row, while closed
-	GoodChecks   int           // in a row, while open or half-open
-	Trials       int           // good trial calls, while half-open
-	InTrial      int           // trial calls under way
-}
-
-// Status returns one snapshot of b. It changes nothing.
-func (b *Breaker) Status() Status {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.m.status()
-}
-
-func (m *machine) status() Status {
-	s := Status{
-		State: m.state(), Since: m.shownSince, Reason: m.reason, Generation: m.gen,
-		Forced: m.forced != nil, Doubt: m.inDoubt(), GoodChecks: m.good, InTrial: len(m.leases),
-	}
-	switch m.auto {
-	case Closed:
-		s.FailedCalls, s.FailedChecks = m.streak.row(), m.checks.row()
-	case HalfOpen:
-		s.Trials = m.trials.successes(m.cfg.Trials)
-	}
-	if m.forced != nil {
-		s.Reason = m.forced.reason
-	} else if m.auto != Closed {
-		s.Err, s.OpenFor = m.err, m.openFor
-	}
-	return s
-}
 
 // Close ends b: it stops the timer, tells the changes that are due and waits
 // for a running OnChange, unless it is called from inside one. Afterwards the
@@ -188,7 +124,7 @@ func (b *Breaker) publish() {
 	if b.heed.Load() != heed {
 		b.heed.Store(heed)
 	}
-	if doubt := !b.ended && m.inDoubt(); b.doubt.Load() != doubt {
+	if doubt := !b.ended && m.doubt() != ""; b.doubt.Load() != doubt {
 		b.doubt.Store(doubt)
 	}
 	if b.word.Load() != w {

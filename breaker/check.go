@@ -8,14 +8,14 @@ type Check struct {
 	b      *Breaker
 	gen    uint64 // the verdict is void in any other
 	doubts uint64 // the doubts that it settles
-	doubt  bool   // it began in doubt
+	doubt  string // why it began in doubt; "" = it did not
 }
 
 // StartCheck begins a health check. It remembers the state it began in and
 // whether b was in doubt.
 func (b *Breaker) StartCheck() Check {
 	now := b.lock()
-	c := Check{b: b, gen: b.m.gen, doubts: b.m.doubts, doubt: b.m.inDoubt()}
+	c := Check{b: b, gen: b.m.gen, doubts: b.m.doubts, doubt: b.m.doubt()}
 	b.unlock(now)
 	return c
 }
@@ -69,8 +69,18 @@ func (b *Breaker) ExpectChecks(on bool) {
 	b.unlock(now)
 }
 
-func (m *machine) inDoubt() bool {
-	return m.auto == Closed && (m.streak.row() >= 2 || m.settled < m.doubts)
+// doubt returns what a failed health check would confirm; "" if there is no
+// doubt.
+func (m *machine) doubt() string {
+	switch {
+	case m.auto != Closed:
+		return ""
+	case m.streak.row() >= 2:
+		return "failing calls"
+	case m.settled < m.doubts:
+		return "a hung call"
+	}
+	return ""
 }
 
 func (m *machine) expectChecks(on bool, now time.Time) {

@@ -21,7 +21,7 @@ type Config struct {
 	OpenFor    time.Duration // least time open; 0 = 1s, else at least 1µs; doubles at each relapse
 	MaxOpenFor time.Duration // OpenFor's growth ends here; 0 = 30s, or OpenFor if that is longer
 	StableFor  time.Duration // closed this long without relapse resets OpenFor's growth; 0 = 1m
-	OnChange   func(Change)  // every change, in order, one at a time, no lock held; a panic in it is contained; nil = nobody is told
+	OnChange   func(Change)  // every change, in order, one at a time, no lock held, on the goroutine that caused it or one that tells already; a panic in it is contained; nil = nobody is told
 }
 
 const (

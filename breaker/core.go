@@ -43,10 +43,10 @@ func newRow(n int) *ledger {
 }
 
 // newWindow returns a ledger that trips when at least share of at least least
-// outcomes in the last d were failures. The quotient of two small integers is
+// outcomes in the last d, kept in tenths, were failures. The quotient of two small integers is
 // correctly rounded, so a share written as a decimal is met exactly.
 func newWindow(d time.Duration, share float64, least int) *ledger {
-	return newLedger(gobreaker.Settings{Interval: d, BucketPeriod: d / 10}, func(c gobreaker.Counts) bool {
+	return newLedger(gobreaker.Settings{Interval: d, BucketPeriod: (d + 9) / 10}, func(c gobreaker.Counts) bool {
 		return int64(c.Requests) >= int64(least) &&
 			float64(c.TotalFailures)/float64(c.Requests) >= share
 	})

@@ -1,7 +1,6 @@
 package breaker
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -61,14 +60,6 @@ const (
 	expectOff
 	expectOn
 )
-
-// lease is a place among the trial calls.
-type lease struct {
-	id  uint64
-	end time.Time
-}
-
-var errLease = errors.New("breaker: trial call still under way at the end of its lease")
 
 func newMachine(cfg Config, now time.Time) *machine {
 	m := &machine{cfg: cfg, gen: 1, since: now, shownSince: now, reason: "new"}
@@ -150,8 +141,8 @@ func (m *machine) verdict(c Check, err error, now time.Time) {
 		switch {
 		case m.checks.tripped():
 			m.open(false, fmt.Sprintf("%d failed health checks in a row", m.cfg.Fall), err, now)
-		case err != nil && c.doubt && m.cfg.Fall > 0:
-			m.open(false, "failed health check confirmed doubt", err, now)
+		case err != nil && c.doubt != "" && m.cfg.Fall > 0:
+			m.open(false, "failed health check confirmed "+c.doubt, err, now)
 		}
 	case Open:
 		m.verdictOpen(err, now)
@@ -248,8 +239,7 @@ func (m *machine) tick(now time.Time) {
 		m.halfOpen("open time over", now)
 		return
 	}
-	m.trials.book(false)
-	m.open(true, "trial call outlived its lease", errLease, now)
+	m.endLease(now)
 }
 
 // open enters Open. The open time doubles if the Breaker had not been closed
