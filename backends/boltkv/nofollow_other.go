@@ -1,0 +1,5 @@
+//go:build !unix
+
+package boltkv
+
+const noFollow = 0

@@ -1,0 +1,72 @@
+package embedded
+
+import (
+	"context"
+
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// CheckWrite checks one key and the size of its value.
+func CheckWrite(key string, value []byte, maxValue int) error {
+	if err := resilient.CheckKey(key); err != nil {
+		return err
+	}
+	if len(value) > maxValue {
+		return resilient.ErrValueTooLarge
+	}
+	return nil
+}
+
+// CheckKeys checks all keys of a batch.
+func CheckKeys(keys []string) error {
+	for _, key := range keys {
+		if err := resilient.CheckKey(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckEntries checks all keys and values of a batch. An empty key is found
+// whatever else is wrong, so that the answer does not depend on map order.
+func CheckEntries(kv map[string][]byte, maxValue int) error {
+	if _, ok := kv[""]; ok {
+		return resilient.ErrEmptyKey
+	}
+	for key, value := range kv {
+		if err := CheckWrite(key, value, maxValue); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stride is how many steps of a long call pass between two looks at its
+// context.
+const stride = 128
+
+// Pulse tells a long call on the caller's goroutine when to stop. It belongs to
+// one call.
+type Pulse struct {
+	ctx  context.Context
+	shut <-chan struct{}
+	n    int
+}
+
+// NewPulse returns the pulse of a call under ctx at the store behind g.
+func NewPulse(ctx context.Context, g *Gate) Pulse { return Pulse{ctx: ctx, shut: g.IsShut()} }
+
+// Step returns ctx's error once ctx has ended and resilient.ErrClosed once the
+// store is closing; it looks at every 128th call.
+func (p *Pulse) Step() error {
+	p.n++
+	if p.n%stride != 0 {
+		return nil
+	}
+	select {
+	case <-p.shut:
+		return resilient.ErrClosed
+	default:
+		return p.ctx.Err()
+	}
+}

@@ -1,0 +1,63 @@
+package embedded
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// closedBit is set in Gate.state for good by Shut; the bits below count the
+// calls inside.
+const closedBit = 1 << 62
+
+// Gate lets calls in until it is shut, and tells when the last one has left.
+// The zero Gate is not usable; use NewGate. All methods are safe for concurrent
+// use; Enter and Leave take no lock.
+type Gate struct {
+	state atomic.Int64
+	shut  chan struct{} // closed by the first Shut
+	empty chan struct{} // closed when the gate is shut and nobody is inside
+	once  struct{ shut, empty sync.Once }
+}
+
+// NewGate returns an open gate.
+func NewGate() *Gate {
+	return &Gate{shut: make(chan struct{}), empty: make(chan struct{})}
+}
+
+// Enter lets a call in, which must Leave, or returns resilient.ErrClosed.
+func (g *Gate) Enter() error {
+	if g.state.Add(1)&closedBit != 0 {
+		g.Leave()
+		return resilient.ErrClosed
+	}
+	return nil
+}
+
+// Leave undoes one Enter.
+func (g *Gate) Leave() {
+	if g.state.Add(-1) == closedBit {
+		g.once.empty.Do(func() { close(g.empty) })
+	}
+}
+
+// Shut refuses all later calls; it does not wait. It reports whether this call
+// was the one that shut the gate.
+func (g *Gate) Shut() (first bool) {
+	g.once.shut.Do(func() {
+		first = true
+		close(g.shut)
+		if g.state.Or(closedBit) == 0 {
+			g.once.empty.Do(func() { close(g.empty) })
+		}
+	})
+	return first
+}
+
+// IsShut returns a channel that is closed once the gate is shut.
+func (g *Gate) IsShut() <-chan struct{} { return g.shut }
+
+// Empty returns a channel that is closed once the gate is shut and every call
+// that was let in has left.
+func (g *Gate) Empty() <-chan struct{} { return g.empty }
