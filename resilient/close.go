@@ -19,7 +19,7 @@ func (s *Store) Close() error {
 		close(s.closing)
 		s.flight.shut()
 		defer s.rest()
-		s.closeErr = s.closeWrapped()
+		s.closeErr = closeContained(s.kv)
 	})
 	return s.closeErr
 }
@@ -34,12 +34,12 @@ func (s *Store) rest() {
 	s.breaker.Close()
 }
 
-// closeWrapped turns a panic of the wrapped store's Close into an error.
-func (s *Store) closeWrapped() (err error) {
+// closeContained closes kv and turns a panic of its Close into an error.
+func closeContained(kv KV) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{Value: v}
 		}
 	}()
-	return s.kv.Close()
+	return kv.Close()
 }

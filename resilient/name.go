@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// backendName returns what a store is called after: its package without the
+// BackendName returns what a store is called while nobody names it: its package without the
 // ending "kv", or its type if the package's name says nothing. Decorators that
 // have an Unwrap are looked through.
-func backendName(kv KV) string {
+func BackendName(kv KV) string {
 	name := typeName(reflect.TypeOf(innermost(kv)))
 	pkg, typ, ok := strings.Cut(name, ".")
 	if !ok {
@@ -39,17 +39,36 @@ func typeName(t reflect.Type) string {
 // innermost follows Unwrap, but not for ever.
 func innermost(kv KV) KV {
 	for range 32 {
-		var next KV
-		switch d := kv.(type) {
-		case interface{ Unwrap() KVWithHealth }:
-			next = d.Unwrap()
-		case interface{ Unwrap() KV }:
-			next = d.Unwrap()
-		}
+		next := unwrap(kv)
 		if isNil(next) {
-			return kv
+			break
 		}
 		kv = next
 	}
 	return kv
+}
+
+// unwrap returns what kv decorates, or nil.
+func unwrap(kv KV) KV {
+	switch d := kv.(type) {
+	case interface{ Unwrap() KVWithHealth }:
+		return d.Unwrap()
+	case interface{ Unwrap() KV }:
+		return d.Unwrap()
+	}
+	return nil
+}
+
+// leftoverOf returns what counts the calls that kv, or what it decorates, has
+// been left with; nil if none of them lets a caller leave.
+func leftoverOf(kv KV) func() int {
+	for range 32 {
+		if l, ok := kv.(interface{ leftBehind() int }); ok {
+			return l.leftBehind
+		}
+		if kv = unwrap(kv); isNil(kv) {
+			break
+		}
+	}
+	return nil
 }

@@ -53,21 +53,17 @@ func Wrap(kv KVWithHealth, cfg Config) (*Store, error) {
 	if err := validate(kv, cfg); err != nil {
 		return nil, err
 	}
-	s := &Store{kv: kv, kind: backendName(kv), cfg: cfg.withDefaults(), closing: make(chan struct{})}
+	s := &Store{kv: kv, kind: BackendName(kv), cfg: cfg.withDefaults(), closing: make(chan struct{})}
 	if s.cfg.Name == "" {
 		s.cfg.Name = s.kind
 	}
 	s.batch, _ = kv.(Batcher)
-	s.own = s.cfg.Classify
-	if c, ok := kv.(Classifier); ok && s.own == nil {
-		s.own = c.Classify
+	about := capabilitiesOf(kv)
+	s.limits, s.own = about.limits, s.cfg.Classify
+	if s.own == nil {
+		s.own = about.own
 	}
-	if l, ok := kv.(Limited); ok {
-		s.limits = l.Limits()
-	}
-	if l, ok := kv.(interface{ leftBehind() int }); ok {
-		s.leftover = l.leftBehind
-	}
+	s.leftover = leftoverOf(kv)
 	s.timed = s.cfg.Observer != nil
 	s.counted = s.cfg.MaxInFlight > 0 || s.cfg.Observer != nil
 	s.retrying = s.cfg.Retry.Attempts > 1
