@@ -57,10 +57,10 @@ func (b *Breaker) Doubt() {
 func (b *Breaker) InDoubt() bool { return b.doubt.Load() }
 
 // ExpectChecks says whether health checks come. While they do, an open Breaker
-// waits for good ones; if none comes for twice MaxOpenFor, it waits no longer.
-// While they don't, OpenFor alone leads to half-open. At the start they are not
-// expected; unless ExpectChecks was called before, the first verdict switches
-// them on. Verdicts count either way.
+// waits for good ones; if none comes for twice MaxOpenFor, and a minute at
+// least, it waits no longer. While they don't, OpenFor alone leads to half-open.
+// At the start they are not expected; unless ExpectChecks was called before, the
+// first verdict switches them on. Verdicts count either way.
 func (b *Breaker) ExpectChecks(on bool) {
 	now := b.lock()
 	if !b.ended {

@@ -19,8 +19,9 @@
 // Rise-th in a row closes it. After calls, Rise good checks in a row, the last
 // of them at or after the end of OpenFor, make it half-open, and Trials good
 // trial calls close it. One failure while half-open, of a trial or of a check,
-// opens it again for twice as long, up to MaxOpenFor. Without health checks
-// OpenFor alone leads to half-open, and Trials good trial calls close it.
+// opens it again for twice as long, up to MaxOpenFor; after a failed trial only
+// trials close it. Without health checks OpenFor alone leads to half-open, and
+// Trials good trial calls close it.
 //
 // A caller asks Allow before a call and settles the Permit after it:
 //

@@ -61,6 +61,10 @@ const (
 	expectOn
 )
 
+// leastSilence is longer than any two health checks should be apart while a
+// Breaker waits for them.
+const leastSilence = time.Minute
+
 func newMachine(cfg Config, now time.Time) *machine {
 	m := &machine{cfg: cfg, gen: 1, since: now, shownSince: now, reason: "new"}
 	m.clearLedgers()
@@ -91,8 +95,7 @@ func (m *machine) call(good bool, err error, now time.Time) {
 	case HalfOpen:
 		m.trial(good, err, now)
 	case Closed:
-		failedBefore := m.streak.row()
-		if !good || failedBefore > 0 {
+		if !good || m.streak.row() > 0 {
 			m.streak.book(good)
 		}
 		if m.window != nil {
@@ -162,12 +165,12 @@ func (m *machine) verdictOpen(err error, now time.Time) {
 	}
 	if m.byCalls {
 		if m.good >= m.cfg.Rise {
-			m.halfOpen(fmt.Sprintf("%d good health checks in a row", m.cfg.Rise), now)
+			m.enter(HalfOpen, fmt.Sprintf("%d good health checks in a row", m.cfg.Rise), now)
 		}
 		return
 	}
 	m.good = 1 // the row that closes it begins after the open time
-	m.halfOpen("good health check", now)
+	m.enter(HalfOpen, "good health check", now)
 	m.closeIfRisen(now)
 }
 
@@ -196,14 +199,13 @@ func (m *machine) awaitsChecks(now time.Time) bool {
 }
 
 // silentAt returns when, without another verdict, health checks have stopped
-// to come. Twice the longest time open is more than any two checks should be
-// apart while a Breaker waits for them.
+// to come.
 func (m *machine) silentAt() time.Time {
-	patience := m.cfg.MaxOpenFor
-	if patience <= math.MaxInt64/2 {
-		patience *= 2
+	wait := m.cfg.MaxOpenFor
+	if wait <= math.MaxInt64/2 {
+		wait *= 2
 	}
-	return later(m.heard, m.openedAt).Add(patience)
+	return later(m.heard, m.openedAt).Add(max(wait, leastSilence))
 }
 
 func later(a, b time.Time) time.Time {
@@ -236,7 +238,7 @@ func (m *machine) tick(now time.Time) {
 	}
 	if m.auto == Open {
 		m.good = 0
-		m.halfOpen("open time over", now)
+		m.enter(HalfOpen, "open time over", now)
 		return
 	}
 	m.endLease(now)
@@ -259,10 +261,6 @@ func (m *machine) open(byCalls bool, reason string, err error, now time.Time) {
 	m.good, m.leases = 0, nil
 	m.trials = newTrials(m.cfg.Trials)
 	m.enter(Open, reason, now)
-}
-
-func (m *machine) halfOpen(reason string, now time.Time) {
-	m.enter(HalfOpen, reason, now)
 }
 
 func (m *machine) close(reason string, now time.Time) {

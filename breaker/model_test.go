@@ -94,7 +94,9 @@ func (r *refModel) open(byCalls bool) {
 }
 
 // silence is when health checks, without another one, count as gone.
-func (r *refModel) silence() time.Duration { return max(r.opened, r.heard) + 2*r.MaxOpenFor }
+func (r *refModel) silence() time.Duration {
+	return max(r.opened, r.heard) + max(2*r.MaxOpenFor, time.Minute)
+}
 
 func (r *refModel) checksCome() bool {
 	return r.expect == "on" && r.Fall > 0 && r.now < r.silence()
