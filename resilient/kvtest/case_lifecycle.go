@@ -1,0 +1,146 @@
+package kvtest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/holdfastkv/holdfast/resilient"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func lifecycleCases(h Harness, can abilities) []testCase {
+	cases := []testCase{
+		{"Close_Idempotent", func(e *env) {
+			s := e.open()
+			s.set("key", nil)
+			for range 3 {
+				require.NoError(e, s.kv.Close())
+			}
+		}},
+		{"Close_Concurrent", func(e *env) {
+			s := e.open()
+			s.set("key", nil)
+			err := e.finishes("8 calls of Close at once", func() error {
+				var wg sync.WaitGroup
+				errs := make([]error, 8)
+				for i := range errs {
+					wg.Go(func() { errs[i] = s.kv.Close() })
+				}
+				wg.Wait()
+				return errors.Join(errs...)
+			})
+			require.NoError(e, err)
+		}},
+		{"Close_UnblocksInFlight", closeInFlight},
+		{"Close_NoGoroutineLeak", func(e *env) {
+			e.lifetime() // what the driver starts once for all is there after this
+			before := goleak.IgnoreCurrent()
+			for range 3 {
+				e.lifetime()
+			}
+			require.NoError(e, goleak.Find(before))
+		}},
+	}
+	for _, name := range operationNames(can) {
+		cases = append(cases, testCase{"UseAfterClose_ErrClosed/" + name, func(e *env) {
+			s := e.open()
+			s.set("key", []byte("value"))
+			o := s.named(name)
+			require.NoError(e, o.run(e.Context(), "key", []byte("value")))
+			require.NoError(e, s.kv.Close())
+			for _, key := range []string{"key", "missing"} {
+				err := e.finishes(name+" after Close", func() error { return o.run(e.Context(), key, []byte("value")) })
+				require.ErrorIs(e, err, resilient.ErrClosed)
+			}
+		}})
+	}
+	cases = append(cases, when(can.batcher, testCase{"UseAfterClose_EmptyBatch_ErrClosed", func(e *env) {
+		s := e.open()
+		require.NoError(e, s.kv.Close())
+		values, err := s.batch.BatchGetRaw(e.Context(), nil)
+		require.ErrorIs(e, err, resilient.ErrClosed)
+		require.Nil(e, values)
+		require.ErrorIs(e, s.batch.BatchSetRaw(e.Context(), nil), resilient.ErrClosed)
+		require.ErrorIs(e, s.batch.BatchDelete(e.Context(), nil), resilient.ErrClosed)
+	}})...)
+	cases = append(cases, when(descriptors() >= 0, testCase{"Close_NoFDLeak", func(e *env) {
+		e.lifetime()
+		before := descriptors()
+		for range 5 {
+			e.lifetime()
+		}
+		e.eventually("as few descriptors as before", func() bool { return descriptors() <= before })
+	}})...)
+	return append(cases, when(h.Reopen != nil, testCase{"ReopenAfterClose", func(e *env) {
+		s := e.open()
+		for i := range 5 {
+			key := fmt.Sprintf("k%d", i)
+			s.set(key, []byte(key))
+			s = e.reopen(s)
+			require.Len(e, s.list(""), i+1)
+			require.NoError(e, s.kv.Health(e.Context()))
+		}
+	}})...)
+}
+
+// lifetime opens a store, uses all of it, and closes it.
+func (e *env) lifetime() {
+	e.Helper()
+	s := e.open()
+	for _, o := range s.operations() {
+		if err := o.run(e.Context(), "key", []byte("value")); err != nil {
+			require.ErrorIs(e, err, resilient.ErrNotFound, o.name)
+		}
+	}
+	require.NoError(e, s.kv.Close())
+}
+
+// descriptors returns how many files this process has open, -1 if the system
+// does not tell.
+func descriptors() int {
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return -1
+	}
+	return len(files)
+}
+
+// closeInFlight closes the store under load. Each caller is told ErrClosed soon,
+// and none that a key which is there is not.
+func closeInFlight(e *env) {
+	s := e.open()
+	ctx := e.Context()
+	s.set("key", []byte("value"))
+	calls := []func(i int) error{
+		func(int) error { _, err := s.kv.GetRaw(ctx, "key"); return err },
+		func(i int) error { return s.kv.SetRaw(ctx, fmt.Sprintf("k%d", i%50), []byte("value")) },
+		func(i int) error { return s.kv.Delete(ctx, fmt.Sprintf("k%d", i%50)) },
+		func(int) error { _, err := s.kv.List(ctx, "key"); return err },
+		func(int) error { return s.kv.Health(ctx) },
+	}
+	var running sync.WaitGroup
+	var begun atomic.Int64
+	errs := make([]error, len(calls))
+	for g, call := range calls {
+		running.Go(func() {
+			for i := 0; ; i++ {
+				err := call(i)
+				begun.Add(1)
+				if errors.Is(err, resilient.ErrClosed) {
+					return
+				}
+				if errors.Is(err, resilient.ErrNotFound) {
+					errs[g] = err
+					return
+				}
+			}
+		})
+	}
+	e.eventually("calls under way", func() bool { return begun.Load() > 20 })
+	require.NoError(e, e.finishes("Close under load", s.kv.Close))
+	require.NoError(e, e.finishes("the calls that Close met", func() error { running.Wait(); return errors.Join(errs...) }))
+}
