@@ -44,11 +44,11 @@ func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
 	}
 	defer k.gate.Leave()
 	keys := []string{}
-	start, pulse := []byte(prefix), embedded.NewPulse(ctx, k.gate)
+	start, pulse := []byte(prefix), embedded.NewPulse(k.gate)
 	err := k.view(func(b *bbolt.Bucket) error {
 		c := b.Cursor()
 		for key, value := c.Seek(start); key != nil && bytes.HasPrefix(key, start); key, value = c.Next() {
-			if err := pulse.Step(); err != nil {
+			if err := pulse.Step(ctx); err != nil {
 				return err
 			}
 			if value != nil { // a nil value is a bucket that somebody else nested here
@@ -77,10 +77,10 @@ func (k *KV) BatchGetRaw(ctx context.Context, keys []string) (map[string][]byte,
 	if len(keys) == 0 {
 		return found, nil
 	}
-	pulse := embedded.NewPulse(ctx, k.gate)
+	pulse := embedded.NewPulse(k.gate)
 	err := k.view(func(b *bbolt.Bucket) error {
 		for _, key := range keys {
-			if err := pulse.Step(); err != nil {
+			if err := pulse.Step(ctx); err != nil {
 				return err
 			}
 			if value := clone(b.Get([]byte(key))); value != nil {

@@ -48,25 +48,24 @@ const stride = 128
 // Pulse tells a long call on the caller's goroutine when to stop. It belongs to
 // one call.
 type Pulse struct {
-	ctx  context.Context
-	shut <-chan struct{}
-	n    int
+	shut  <-chan struct{}
+	steps int
 }
 
-// NewPulse returns the pulse of a call under ctx at the store behind g.
-func NewPulse(ctx context.Context, g *Gate) Pulse { return Pulse{ctx: ctx, shut: g.IsShut()} }
+// NewPulse returns the pulse of a call at the store behind g.
+func NewPulse(g *Gate) Pulse { return Pulse{shut: g.IsShut()} }
 
 // Step returns ctx's error once ctx has ended and resilient.ErrClosed once the
 // store is closing; it looks at every 128th call.
-func (p *Pulse) Step() error {
-	p.n++
-	if p.n%stride != 0 {
+func (p *Pulse) Step(ctx context.Context) error {
+	p.steps++
+	if p.steps%stride != 0 {
 		return nil
 	}
 	select {
 	case <-p.shut:
 		return resilient.ErrClosed
 	default:
-		return p.ctx.Err()
+		return ctx.Err()
 	}
 }
