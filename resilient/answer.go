@@ -11,7 +11,7 @@ import (
 // answer returns the error of a call's last attempt as the caller sees it.
 func (s *Store) answer(a *attempt) error {
 	switch {
-	case a.err == nil || a.refusal != "":
+	case a.err == nil || a.refusal != notRefused:
 		return a.err
 	case a.class == Missing:
 		return s.missed(a.err)
@@ -60,9 +60,9 @@ func withCause(err, cause error) error {
 	return fmt.Errorf("%w: %w", cause, err)
 }
 
-// refusal holds the errors of an operation that is not tried, which are made
+// refusals holds the errors of an operation that is not tried, which are made
 // once so that refusing costs nothing while a store is away.
-type refusal struct {
+type refusals struct {
 	op           Op
 	name         string
 	closed, busy Error
@@ -75,7 +75,7 @@ type openRefusal struct {
 	err     Error
 }
 
-func (r *refusal) init(op Op, name string) {
+func (r *refusals) init(op Op, name string) {
 	r.op, r.name = op, name
 	r.closed = Error{Op: op, Store: name, Class: Refused, Err: ErrClosed}
 	r.busy = Error{Op: op, Store: name, Class: Refused, Err: ErrBusy}
@@ -83,7 +83,7 @@ func (r *refusal) init(op Op, name string) {
 
 // open returns the error for the refusal of the breaker, of which there is one
 // per opening.
-func (r *refusal) open(refused error) error {
+func (r *refusals) open(refused error) error {
 	last := r.last.Load()
 	if last == nil || last.opening != refused { //nolint:errorlint // the same opening, not the same kind
 		last = &openRefusal{refused, Error{Op: r.op, Store: r.name, Class: Refused, Err: refused}}

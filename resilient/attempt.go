@@ -13,22 +13,43 @@ import (
 // class, and at its end, however it ends, the permit settled and the observer
 // told.
 type attempt struct {
-	store  *Store
-	ctx    context.Context // the caller's
-	op     Op
-	number int
-
-	began    time.Time
-	timeout  *TimeoutContext
-	permit   breaker.Permit
-	returned bool // from the call; else it panicked or ended its goroutine
-
-	class   Class
-	outcome breaker.Outcome
+	store   *Store
+	ctx     context.Context // the caller's
+	began   time.Time       // zero where nobody needs it
+	timeout *TimeoutContext
+	permit  breaker.Permit
 	err     error
-	sent    bool   // it may have reached the store, which did not say that it was refused
-	refusal string // why it was not made
-	hung    bool   // it used up the time it had
+	number  int
+
+	// One word, because clearing an attempt is a good part of its cost.
+	op       Op
+	class    Class
+	outcome  breaker.Outcome
+	refusal  refusal // why it was not made
+	returned bool    // from the call; else it panicked or ended its goroutine
+	sent     bool    // it may have reached the store, which did not say that it was refused
+	hung     bool    // it used up the time it had
+}
+
+// refusal says why an attempt was not made.
+type refusal uint8
+
+const (
+	notRefused refusal = iota
+	refusedBusy
+	refusedOpen
+)
+
+// reason is the Reason of the attempt's event.
+func (r refusal) reason() string {
+	switch r {
+	case refusedBusy:
+		return "busy"
+	case refusedOpen:
+		return "open"
+	default:
+		return ""
+	}
 }
 
 // run makes the attempt.
@@ -37,14 +58,14 @@ func (a *attempt) run(call func(context.Context) error) {
 	if s.counted {
 		if n := s.inFlight.Add(1); s.cfg.MaxInFlight > 0 && n > int64(s.cfg.MaxInFlight) {
 			s.inFlight.Add(-1)
-			a.refuse("busy", &s.refusals[a.op].busy)
+			a.refuse(refusedBusy, &s.refusals[a.op].busy)
 			return
 		}
 		defer s.inFlight.Add(-1)
 	}
 	permit, err := s.breaker.Allow()
 	if err != nil {
-		a.refuse("open", s.refusals[a.op].open(err))
+		a.refuse(refusedOpen, s.refusals[a.op].open(err))
 		return
 	}
 	a.permit = permit
@@ -75,7 +96,7 @@ func (a *attempt) bound(ctx context.Context, limit time.Duration) context.Contex
 }
 
 // refuse ends an attempt that is not made.
-func (a *attempt) refuse(why string, err error) {
+func (a *attempt) refuse(why refusal, err error) {
 	a.class, a.outcome, a.err, a.refusal = Refused, breaker.Ignored, err, why
 	if a.store.cfg.Observer != nil {
 		a.began = time.Now()
@@ -129,7 +150,7 @@ func (a *attempt) tell() {
 	now := time.Now()
 	a.store.tell(a.ctx, Event{
 		Kind: KindCall, Time: now, Op: a.op, Class: a.class, Duration: now.Sub(a.began), Attempt: a.number,
-		Ambiguous: a.uncertain(), Reason: a.refusal, Err: a.err,
+		Ambiguous: a.uncertain(), Reason: a.refusal.reason(), Err: a.err,
 	})
 }
 

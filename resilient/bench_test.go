@@ -46,7 +46,7 @@ func BenchmarkGet(b *testing.B) {
 	}
 	for _, way := range ways {
 		b.Run("serial/"+way.name, func(b *testing.B) {
-			ctx := b.Context()
+			ctx := context.Background()
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := way.get(ctx); err != nil {
@@ -55,7 +55,7 @@ func BenchmarkGet(b *testing.B) {
 			}
 		})
 		b.Run("parallel/"+way.name, func(b *testing.B) {
-			ctx := b.Context()
+			ctx := context.Background()
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {

@@ -2,10 +2,16 @@ package resilient
 
 // checkKey returns why key must not be sent, or nil.
 func (s *Store) checkKey(key string) error {
-	if key == "" {
-		return ErrEmptyKey
+	var err error
+	switch {
+	case s.cfg.Keys == nil:
+		err = CheckKey(key)
+	case key == "":
+		err = ErrEmptyKey
+	default:
+		err = s.cfg.Keys(key)
 	}
-	if err := s.cfg.Keys(key); err != nil {
+	if err != nil {
 		return err
 	}
 	if s.limits.MaxKey > 0 && len(key) > s.limits.MaxKey {

@@ -63,9 +63,6 @@ func (c Config) withDefaults() Config {
 	if c.Breaker.Lease == 0 {
 		c.Breaker.Lease = max(c.Timeout, c.LongTimeout)
 	}
-	if c.Keys == nil {
-		c.Keys = CheckKey
-	}
 	c.Retry = c.Retry.withDefaults()
 	c.Probe = c.Probe.withDefaults()
 	return c

@@ -75,7 +75,8 @@ func (s *Store) try(ctx context.Context, r request, call func(context.Context) e
 	if r.empty {
 		return OK, 0, nil
 	}
-	a := attempt{store: s, ctx: ctx, op: r.op, number: 1}
+	var a attempt // not a literal, which would be made twice
+	a.store, a.ctx, a.op, a.number = s, ctx, r.op, 1
 	a.run(call)
 	switch {
 	case a.err == nil:

@@ -18,21 +18,21 @@ func CheckKey(key string) error {
 	if len(key) > maxKey {
 		return ErrKeyTooLarge
 	}
-	i := 0
-	for ; i+8 <= len(key); i += 8 {
-		if !plain(key[i : i+8]) {
+	if len(key) < 8 {
+		return checkRunes(key)
+	}
+	for i := 0; i+8 < len(key); i += 8 {
+		if !plain(key[i:]) {
 			return checkRunes(key[i:])
 		}
 	}
-	for ; i < len(key); i++ {
-		if c := key[i]; c < ' ' || c >= 0x7f {
-			return checkRunes(key[i:])
-		}
+	if !plain(key[len(key)-8:]) { // the rest, and of what was seen already as much as makes it eight
+		return checkRunes(key)
 	}
 	return nil
 }
 
-// plain reports whether the eight bytes of s are all printable ASCII. It looks
+// plain reports whether the first eight bytes of s are all printable ASCII. It looks
 // at them as one word: the top bit of a byte is set by a byte that is not
 // ASCII, by one below 0x20 after 0x20 was taken from it, and by 0x7f after 1
 // was added. A borrow or carry between bytes can only come from a byte that is
@@ -45,9 +45,13 @@ func plain(s string) bool {
 	return (w|(w-0x20*ones)|(w+ones))&(0x80*ones) == 0
 }
 
-// checkRunes is the rest of CheckKey for keys that are not plain ASCII.
+// checkRunes is the rest of CheckKey for keys that are short or not plain
+// ASCII.
 func checkRunes(s string) error {
 	for i, r := range s {
+		if r >= ' ' && r < 0x7f {
+			continue
+		}
 		if r == utf8.RuneError {
 			if _, size := utf8.DecodeRuneInString(s[i:]); size <= 1 {
 				return ErrInvalidKey

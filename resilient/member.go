@@ -55,7 +55,12 @@ func (m *Member) Timeout(op Op) time.Duration { return m.store.cfg.timeout(op) }
 
 // Keys returns what decides whether the Store takes a key: Config.Keys, or
 // CheckKey in its place.
-func (m *Member) Keys() func(string) error { return m.store.cfg.Keys }
+func (m *Member) Keys() func(string) error {
+	if keys := m.store.cfg.Keys; keys != nil {
+		return keys
+	}
+	return CheckKey
+}
 
 // GetRaw is the Store's, without its checks, Done event and Receipt.
 func (m *Member) GetRaw(ctx context.Context, key string) ([]byte, error) {

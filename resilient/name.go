@@ -9,7 +9,11 @@ import (
 // ending "kv", or its type if the package's name says nothing. Decorators that
 // have an Unwrap are looked through.
 func BackendName(kv KV) string {
-	name := typeName(reflect.TypeOf(innermost(kv)))
+	return shortName(typeName(reflect.TypeOf(innermost(kv))))
+}
+
+// shortName makes a name of "package.Type".
+func shortName(name string) string {
 	pkg, typ, ok := strings.Cut(name, ".")
 	if !ok {
 		return strings.ToLower(name)

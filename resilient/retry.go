@@ -18,7 +18,7 @@ func (s *Store) again(ctx context.Context, a *attempt, call func(context.Context
 	for a.number < s.cfg.Retry.Attempts && s.worthRetrying(a) && s.sleep(ctx, delays.NextBackOff()) {
 		next := attempt{store: s, ctx: ctx, op: a.op, number: a.number + 1}
 		next.run(call)
-		if next.refusal != "" {
+		if next.refusal != notRefused {
 			return // what the store itself said last is the better answer
 		}
 		if a.uncertain() && next.err != nil && !next.uncertain() {
@@ -51,7 +51,7 @@ func (r Retry) delays() *backoff.ExponentialBackOff {
 // that from the budget.
 func (s *Store) worthRetrying(a *attempt) bool {
 	switch {
-	case a.refusal != "" || a.outcome == breaker.Ignored:
+	case a.refusal != notRefused || a.outcome == breaker.Ignored:
 		return false
 	case a.class == Conflict || a.class == Refused:
 	case a.class == Failed && (!a.op.Writes() || s.cfg.Retry.AmbiguousWrites):

@@ -26,7 +26,7 @@ type Store struct {
 	miss     error // what a plain ErrNotFound is answered with
 
 	breaker  *breaker.Breaker
-	refusals [opCount]refusal
+	refusals [opCount]refusals
 	budget   budget
 	inFlight atomic.Int64
 	member   atomic.Pointer[Member]
