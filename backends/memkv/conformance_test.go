@@ -17,7 +17,9 @@ func harness(cfg memkv.Config) kvtest.Harness {
 	}}
 }
 
-func TestUnboundedStoreObeysTheContract(t *testing.T) { kvtest.Run(t, harness(memkv.Config{})) }
+func TestUnboundedStoreObeysTheContractBareAndDecorated(t *testing.T) {
+	kvtest.RunDecorated(t, harness(memkv.Config{}))
+}
 
 func TestBoundedStoreObeysTheContract(t *testing.T) {
 	kvtest.Run(t, harness(memkv.Config{MaxBytes: 64 << 20, MaxValue: 4 << 20}))

@@ -89,27 +89,26 @@ func (e *env) endedBefore(name string, ctx context.Context, want error) {
 func (e *env) endedDuring(name string) {
 	e.Helper()
 	s := e.open()
-	s.set("key", []byte("0"))
 	o := s.named(name)
 	for i := range e.size(20, 6) {
-		value := fmt.Appendf(nil, "%d", i+1)
+		// A key for each round: a write that its caller left may still land.
+		key, value := fmt.Sprintf("key%d", i), fmt.Appendf(nil, "%d", i)
+		s.set(key, []byte("old"))
+		err := s.cut(i, func(ctx context.Context) error { return o.run(ctx, key, value) })
 		if !o.op.Writes() {
-			_ = s.cut(i, func(ctx context.Context) error { return o.run(ctx, "key", nil) })
+			s.holds(key, []byte("old"))
 			continue
 		}
-		s.set("key", []byte("0"))
-		err := s.cut(i, func(ctx context.Context) error { return o.run(ctx, "key", value) })
-		got, getErr := s.kv.GetRaw(e.Context(), "key")
-		gone := o.op == resilient.OpDelete || o.op == resilient.OpBatchDelete
-		applied := gone && getErr != nil || !gone && string(got) == string(value)
-		if err == nil {
-			require.True(e, applied, "%s returned nil and was not applied", name)
-		}
-		if !applied {
-			require.NoError(e, getErr)
-			require.Equal(e, "0", string(got))
-		} else if gone {
+		got, getErr := s.kv.GetRaw(e.Context(), key)
+		deletes := o.op == resilient.OpDelete || o.op == resilient.OpBatchDelete
+		switch {
+		case deletes && getErr != nil:
 			require.ErrorIs(e, getErr, resilient.ErrNotFound)
+		case !deletes && string(got) == string(value):
+		default:
+			require.NoError(e, getErr)
+			require.Equal(e, "old", string(got))
+			require.Error(e, err, "%s returned nil and was not applied", name)
 		}
 	}
 	s.set("key", []byte("after"))

@@ -68,11 +68,15 @@ func (e *env) finishes(what string, fn func() error) error {
 	case err := <-done:
 		return err
 	case <-timer.C:
-		stacks := make([]byte, 1<<20)
-		stacks = stacks[:runtime.Stack(stacks, true)]
-		require.FailNow(e, fmt.Sprintf("%s has not returned after %v", what, patience), "%s", stacks)
+		require.FailNow(e, fmt.Sprintf("%s has not returned after %v", what, patience), "%s", stacks())
 		return nil
 	}
+}
+
+// stacks returns what every goroutine does.
+func stacks() []byte {
+	buf := make([]byte, 1<<20)
+	return buf[:runtime.Stack(buf, true)]
 }
 
 // eventually fails if ok does not come true within patience.
@@ -82,7 +86,9 @@ func (e *env) eventually(what string, ok func() bool) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
-		require.True(e, time.Now().Before(deadline), "%s: still not so after %v", what, patience)
+		if time.Now().After(deadline) {
+			require.FailNow(e, fmt.Sprintf("%s: still not so after %v", what, patience), "%s", stacks())
+		}
 		<-tick.C
 	}
 }

@@ -37,11 +37,16 @@ type Harness struct {
 // own limit is checked if Limits tells one of at most 16 MiB.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
+	runSuite(t, h, testing.Short())
+}
+
+func runSuite(t *testing.T, h Harness, short bool) {
+	t.Helper()
 	for _, g := range suite(t, h) {
 		t.Run(g.name, func(t *testing.T) {
 			for _, c := range g.cases {
 				t.Run(c.name, func(t *testing.T) {
-					c.run(&env{TB: t, h: h, short: testing.Short()})
+					c.run(&env{TB: t, h: h, short: short})
 				})
 			}
 		})
