@@ -52,7 +52,7 @@ func TestWithRiseOneTheFirstGoodCheckClosesItByWayOfHalfOpen(t *testing.T) {
 		b.ReportHealth(nil)
 		require.Equal(t, Closed, b.State())
 		require.Equal(t, []string{
-			"3 failed health checks in a row", "good health check", "1 good health checks in a row",
+			"3 failed health checks in a row", "good health check", "1 good health check",
 		}, rec.reasons())
 	})
 }

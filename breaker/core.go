@@ -82,6 +82,11 @@ func (l *ledger) proven() bool { return l.state == gobreaker.StateClosed }
 // row returns how many failures there were in a row.
 func (l *ledger) row() int { return int(l.counts.ConsecutiveFailures) }
 
+// share returns how many of how many outcomes were failures.
+func (l *ledger) share() (failures, outcomes int) {
+	return int(l.counts.TotalFailures), int(l.counts.Requests)
+}
+
 // successes returns how many successes a ledger made by newTrials(n) has, n at
 // most.
 func (l *ledger) successes(n int) int {

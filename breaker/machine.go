@@ -1,7 +1,6 @@
 package breaker
 
 import (
-	"fmt"
 	"math"
 	"time"
 )
@@ -103,11 +102,10 @@ func (m *machine) call(good bool, err error, now time.Time) {
 		}
 		switch {
 		case m.streak.tripped():
-			m.open(true, fmt.Sprintf("%d failed calls in a row", m.cfg.Failures), err, now)
+			m.open(true, row(m.cfg.Failures, "failed call"), err, now)
 		case m.window != nil && m.window.tripped():
-			c := m.window.counts
-			m.open(true, fmt.Sprintf("%.0f%% of %d calls failed in %s",
-				100*float64(c.TotalFailures)/float64(c.Requests), c.Requests, m.cfg.Window), err, now)
+			failed, calls := m.window.share()
+			m.open(true, share(failed, calls, m.cfg.Window), err, now)
 		}
 	}
 }
@@ -124,7 +122,7 @@ func (m *machine) trial(good bool, err error, now time.Time) {
 
 func (m *machine) closeIfProven(now time.Time) {
 	if m.auto == HalfOpen && m.trials.proven() && (m.byCalls || !m.awaitsChecks(now)) {
-		m.close(fmt.Sprintf("%d good trial calls", m.cfg.Trials), now)
+		m.close(count(m.cfg.Trials, "good trial call"), now)
 	}
 }
 
@@ -143,7 +141,7 @@ func (m *machine) verdict(c Check, err error, now time.Time) {
 		m.checks.book(err == nil)
 		switch {
 		case m.checks.tripped():
-			m.open(false, fmt.Sprintf("%d failed health checks in a row", m.cfg.Fall), err, now)
+			m.open(false, row(m.cfg.Fall, "failed health check"), err, now)
 		case err != nil && c.doubt != "" && m.cfg.Fall > 0:
 			m.open(false, "failed health check confirmed "+c.doubt, err, now)
 		}
@@ -165,7 +163,7 @@ func (m *machine) verdictOpen(err error, now time.Time) {
 	}
 	if m.byCalls {
 		if m.good >= m.cfg.Rise {
-			m.enter(HalfOpen, fmt.Sprintf("%d good health checks in a row", m.cfg.Rise), now)
+			m.enter(HalfOpen, row(m.cfg.Rise, "good health check"), now)
 		}
 		return
 	}
@@ -188,7 +186,7 @@ func (m *machine) verdictHalfOpen(err error, now time.Time) {
 
 func (m *machine) closeIfRisen(now time.Time) {
 	if !m.byCalls && m.good >= m.cfg.Rise {
-		m.close(fmt.Sprintf("%d good health checks in a row", m.cfg.Rise), now)
+		m.close(row(m.cfg.Rise, "good health check"), now)
 	}
 }
 
