@@ -67,7 +67,7 @@ func (f *fuzzed) step(b byte) {
 		f.allow()
 	case 3:
 		if len(f.permits) > 0 {
-			f.settle(f.permits[low%len(f.permits)], []Outcome{Failure, Success, Ignored}[low%3])
+			f.settle(low%len(f.permits), []Outcome{Failure, Success, Ignored}[low%3])
 		}
 	case 4:
 		f.verdict(f.begin(), good)
@@ -124,7 +124,9 @@ func (f *fuzzed) allow() bool {
 	return false
 }
 
-func (f *fuzzed) settle(p fuzzedPermit, o Outcome) {
+func (f *fuzzed) settle(i int, o Outcome) {
+	p := f.permits[i]
+	f.permits[i].gen = 0 // a Permit counts once
 	if p.gen == f.m.gen {
 		f.m.settle(p.lease, o, verdictErr(o != Failure), f.now)
 	}
@@ -132,7 +134,7 @@ func (f *fuzzed) settle(p fuzzedPermit, o Outcome) {
 
 func (f *fuzzed) call(o Outcome) {
 	if f.allow() {
-		f.settle(f.permits[len(f.permits)-1], o)
+		f.settle(len(f.permits)-1, o)
 	}
 }
 
