@@ -1,0 +1,209 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfastkv/holdfast/breaker"
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// KV is one store out of several, its members. It serves each call from the
+// first member that can, and hands back to the others what they missed. It is
+// safe for concurrent use.
+type KV struct {
+	cfg     Config
+	peers   []*peer
+	limits  resilient.Limits     // what every member takes
+	keys    []func(string) error // key checks that members have in place of the usual one
+	usual   bool                 // some member has the usual one
+	route   *route
+	overlay *overlay
+	backlog *backlog
+	journal Journal
+
+	began      time.Time
+	lastSwitch atomic.Pointer[switched]
+
+	closing atomic.Bool
+	once    sync.Once
+	closed  error // what Close returns, once it has run
+
+	ctx    context.Context // ends with Close: hand-back and what callers left
+	cancel context.CancelFunc
+	work   sync.WaitGroup // goroutines of the group
+}
+
+var (
+	_ resilient.KVWithHealth = (*KV)(nil)
+	_ resilient.Batcher      = (*KV)(nil)
+	_ resilient.Limited      = (*KV)(nil)
+	_ resilient.Reporter     = (*KV)(nil)
+)
+
+// New returns a group of members, the most wanted first. A member that is a
+// *resilient.Store is used as it is; every other one is wrapped with
+// Config.Member. The group owns its members: Close closes them (see
+// resilient.KeepOpen). When New fails, they are left as they were, and the
+// error lists everything that is wrong.
+func New(cfg Config, members ...resilient.KVWithHealth) (*KV, error) {
+	errs := append(cfg.faults(), memberFaults(members)...)
+	if err := join(errs); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	f := &KV{
+		cfg: cfg, overlay: newOverlay(), backlog: newBacklog(len(members)), journal: cfg.Journal, began: time.Now(),
+	}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	if err := f.start(members); err != nil {
+		f.cancel()
+		return nil, err
+	}
+	return f, nil
+}
+
+// memberFaults returns everything that is wrong with the list of members.
+func memberFaults(members []resilient.KVWithHealth) []error {
+	var errs []error
+	if len(members) == 0 {
+		errs = append(errs, fmt.Errorf("failover: no members"))
+	}
+	if len(members) > maxMembers {
+		errs = append(errs, fmt.Errorf("failover: %d members, at most %d", len(members), maxMembers))
+	}
+	seen := map[resilient.KVWithHealth]int{}
+	for i, m := range members {
+		if isNil(m) {
+			errs = append(errs, fmt.Errorf("failover: member %d is nil", i))
+			continue
+		}
+		if !reflect.TypeOf(m).Comparable() {
+			continue
+		}
+		if first, twice := seen[m]; twice {
+			errs = append(errs, fmt.Errorf("failover: members %d and %d are the same store", first, i))
+			continue
+		}
+		seen[m] = i
+	}
+	return errs
+}
+
+// isNil reports whether kv is nil or a typed nil.
+func isNil(kv resilient.KVWithHealth) bool {
+	if kv == nil {
+		return true
+	}
+	v := reflect.ValueOf(kv)
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan, reflect.Slice, reflect.Interface:
+		return v.IsNil()
+	}
+	return false
+}
+
+// start makes Stores of the members, joins them and starts the hand-back. If
+// it fails, nothing of it is left.
+func (f *KV) start(members []resilient.KVWithHealth) (err error) {
+	names, errs := memberNames(members)
+	if err := join(errs); err != nil {
+		return err
+	}
+	for i, name := range names {
+		f.peers = append(f.peers, newPeer(i, name, i == 0 || f.cfg.Complete))
+	}
+	f.route = newRoute(f.cfg.Failback, f.peers, f.tellSwitch)
+
+	var made []*resilient.Store // by us
+	defer func() {
+		if err == nil {
+			return
+		}
+		f.route.close()
+		for _, p := range f.peers {
+			if p.m != nil {
+				p.m.Leave()
+			}
+		}
+		for _, s := range made {
+			err = join([]error{err, s.Close()})
+		}
+	}()
+	for i, kv := range members {
+		s, ok := kv.(*resilient.Store)
+		if !ok {
+			cfg := f.cfg.Member
+			cfg.Name = names[i]
+			if s, err = resilient.Wrap(resilient.KeepOpen(kv), cfg); err != nil {
+				errs = append(errs, fmt.Errorf("failover: member %s: %w", names[i], err))
+				continue
+			}
+			made = append(made, s)
+			f.peers[i].bare = kv
+		}
+		if err := f.join(f.peers[i], s); err != nil {
+			errs = append(errs, fmt.Errorf("failover: member %s: %w", names[i], err))
+		}
+	}
+	if err := join(errs); err != nil {
+		return err
+	}
+	if _, err := f.journal.Open(names); err != nil {
+		return err
+	}
+	f.takeLimits()
+	for _, p := range f.peers {
+		f.work.Go(func() { f.attend(p) })
+	}
+	return nil
+}
+
+// join makes s the member p.
+func (f *KV) join(p *peer, s *resilient.Store) error {
+	m, err := s.Join(f.cfg.Name, resilient.Hooks{
+		Changed: func(c breaker.Change) {
+			f.route.moved(p.i, c)
+			p.nudge()
+		},
+		Checked: func(began time.Time, c resilient.Check) { f.checked(p, began, c) },
+	})
+	if err != nil {
+		return err
+	}
+	p.m = m
+	p.joined()
+	if state := s.State(); state != breaker.Closed {
+		f.route.moved(p.i, breaker.Change{To: state, Reason: s.Status().Reason})
+	}
+	return nil
+}
+
+// takeLimits makes the group's limits those that every member can keep.
+func (f *KV) takeLimits() {
+	for _, p := range f.peers {
+		l := p.m.Store().Limits()
+		f.limits.MaxKey = lesser(f.limits.MaxKey, l.MaxKey)
+		f.limits.MaxValue = lesser(f.limits.MaxValue, l.MaxValue)
+		if check := p.m.Keys(); check != nil {
+			f.keys = append(f.keys, check)
+		} else {
+			f.usual = true
+		}
+	}
+}
+
+// lesser returns the smaller of two limits of which 0 is none.
+func lesser(a, b int) int {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// Limits returns what every member takes; 0 is unknown.
+func (f *KV) Limits() resilient.Limits { return f.limits }

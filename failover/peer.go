@@ -1,0 +1,51 @@
+package failover
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// peer is one member of the group.
+type peer struct {
+	i    int    // its place: 0 is the most wanted
+	name string // unique in the group
+	m    *resilient.Member
+	bare resilient.KVWithHealth // what New wrapped, for Close; nil for a Store of the user's
+	// complete says that a miss here is an answer.
+	complete bool
+	// window is how long after a good health check an ambiguous call may still
+	// take effect.
+	window   time.Duration
+	quieting quieting
+	behind   atomic.Int32  // calls that writes no longer wait for
+	wake     chan struct{} // tells the hand-back that something has changed
+}
+
+// maxBehind is how many calls at one member may have been left behind by their
+// writes. A member that is slower than the writes come is owed the rest, so
+// that its backlog is keys in the overlay and not goroutines.
+const maxBehind = 256
+
+// minQuiet is the least time for which an ambiguous call is taken to be able
+// to apply after a good health check.
+const minQuiet = 2 * time.Second
+
+func newPeer(i int, name string, complete bool) *peer {
+	return &peer{i: i, name: name, complete: complete, wake: make(chan struct{}, 1)}
+}
+
+// joined is called once p.m is set, before its first call.
+func (p *peer) joined() {
+	p.window = max(2*p.m.Timeout(resilient.OpSet), minQuiet)
+	p.quieting.setWindow(p.window)
+}
+
+// nudge wakes the hand-back of p.
+func (p *peer) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}

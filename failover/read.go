@@ -1,0 +1,176 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// read is one call that reads: it goes to one member after the other until one
+// of them answers.
+type read struct {
+	f     *KV
+	op    resilient.Op
+	tried Members
+	errs  []*resilient.Error // what the tried ones said
+	// uncertain: a member that may lack the key said that it has not got it.
+	uncertain bool
+	served    *peer // who answered; nil = the overlay
+}
+
+// next returns the most wanted member that has not been tried, and how many
+// are left with it; nil if there is none.
+func (r *read) next() (p *peer, left int) {
+	for _, c := range r.f.route.view.Load().order {
+		if r.tried.has(c.i) {
+			continue
+		}
+		if p == nil {
+			p = c
+		}
+		left++
+	}
+	return p, left
+}
+
+// ask calls p within its share of the caller's time. It reports whether the
+// call is over, with the error to return. A call that returns ErrNotFound says
+// that p has not got all that was asked for.
+func (r *read) ask(ctx context.Context, p *peer, left int, call func(context.Context, *peer) error) (over bool, err error) {
+	r.tried = r.tried.with(p.i)
+	complete := p.complete // as it is when the member is asked, not when it has answered
+	err = r.call(ctx, p, left, call)
+	switch classOf(err) {
+	case resilient.OK:
+		r.served = p
+		return true, nil
+	case resilient.Missing:
+		if !complete {
+			r.uncertain = true
+			return false, nil
+		}
+		r.served = p
+		return true, err
+	case resilient.Invalid:
+		r.served = p
+		return true, err
+	}
+	r.errs = append(r.errs, memberError(r.op, p.name, err))
+	if ctx.Err() != nil {
+		return true, r.f.canceled(ctx, r.op, r.errs)
+	}
+	r.f.doubt(p, err)
+	return false, nil
+}
+
+// call makes the call, with a shorter ctx if p's own Timeout leaves more than
+// its share.
+func (r *read) call(ctx context.Context, p *peer, left int, call func(context.Context, *peer) error) error {
+	deadline, ok := ctx.Deadline()
+	if !ok || left <= 1 {
+		return call(ctx, p)
+	}
+	part := share(time.Until(deadline), left)
+	if timeout := p.m.Timeout(r.op); timeout > 0 && timeout <= part {
+		return call(ctx, p)
+	}
+	tctx := resilient.WithTimeout(ctx, part)
+	defer tctx.End()
+	return call(tctx, p)
+}
+
+// failed returns the error of a call that nobody answered.
+func (r *read) failed() error {
+	if r.uncertain {
+		return &Error{Op: r.op, Class: resilient.Failed, Members: r.byPriority(), reason: ErrUncertain}
+	}
+	return &Error{Op: r.op, Class: classOfAll(r.errs), Members: r.byPriority()}
+}
+
+func (r *read) byPriority() []*resilient.Error {
+	place := func(e *resilient.Error) int {
+		return slices.IndexFunc(r.f.peers, func(p *peer) bool { return p.name == e.Store })
+	}
+	slices.SortStableFunc(r.errs, func(a, b *resilient.Error) int { return place(a) - place(b) })
+	return r.errs
+}
+
+// classOfAll is Refused if every member refused, else Failed.
+func classOfAll(errs []*resilient.Error) resilient.Class {
+	for _, e := range errs {
+		if e.Class != resilient.Refused && e.Class != resilient.Conflict {
+			return resilient.Failed
+		}
+	}
+	return resilient.Refused
+}
+
+// GetRaw returns the value of key from the most wanted member that answers, or
+// the newest version if some member has not got it yet. The caller owns the
+// slice.
+func (f *KV) GetRaw(ctx context.Context, key string) ([]byte, error) {
+	if err := f.ready(ctx, resilient.OpGet, key); err != nil {
+		return nil, err
+	}
+	c := f.begin(resilient.OpGet)
+	r := read{f: f, op: resilient.OpGet}
+	value, err := f.get(ctx, &r, key)
+	f.done(ctx, c, outcome{served: r.served, err: err})
+	return value, err
+}
+
+// get looks key up before each attempt: what is in the overlay is the answer.
+// While nothing is owed or being written, the first member's answer is as new
+// as any, and no look-up is needed.
+func (f *KV) get(ctx context.Context, r *read, key string) (value []byte, err error) {
+	call := func(ctx context.Context, p *peer) error {
+		value, err = p.m.GetRaw(ctx, key)
+		return err
+	}
+	for {
+		p, left := r.next()
+		if p == nil || p.i != 0 || f.overlay.entries.Load() != 0 {
+			v, err := f.overlay.lookup(ctx, key)
+			if err != nil {
+				return nil, f.canceled(ctx, r.op, r.errs)
+			}
+			if v.found {
+				r.served = nil
+				return v.copied()
+			}
+		}
+		if p == nil {
+			return nil, r.failed()
+		}
+		if over, err := r.ask(ctx, p, left, call); over {
+			return value, err
+		}
+	}
+}
+
+// copied returns v as a caller may have it.
+func (v version) copied() ([]byte, error) {
+	if v.delete {
+		return nil, resilient.ErrNotFound
+	}
+	return append(make([]byte, 0, len(v.value)), v.value...), nil
+}
+
+// canceled returns the error of a call whose caller has left.
+func (f *KV) canceled(ctx context.Context, op resilient.Op, members []*resilient.Error) error {
+	return &Error{Op: op, Class: resilient.Canceled, Members: members, reason: ctx.Err()}
+}
+
+// doubt takes note of what a failed call says about p: a time-out makes it
+// suspect until a health check clears it.
+func (f *KV) doubt(p *peer, err error) {
+	if !errors.Is(err, resilient.ErrTimeout) {
+		return
+	}
+	if f.route.suspected(p.i) {
+		p.nudge()
+	}
+}

@@ -1,0 +1,219 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// spread is one write under way, of one key or of a batch: sent to the members
+// side by side. One goroutine at a time works on it.
+type spread struct {
+	f       *KV
+	op      resilient.Op
+	entries []*entry
+	stripes []int // whose key locks it holds until finished
+	send    func(ctx context.Context, p *peer) error
+	end     func() // ends the calls
+
+	order   []*peer     // the members it was sent to, most wanted first
+	later   []*peer     // those it is sent to if all of order refuse
+	results chan result // one for each of order
+	pending Members     // sent to, and not answered
+	passed  Members     // pending ones that are no longer waited for
+	acked   Members     // answered OK
+	unsure  Members     // may have applied it
+	errs    []*resilient.Error
+
+	waitFor *peer     // the leader that until belongs to
+	until   time.Time // when the wait for the next answer is over; zero = never
+	begun   time.Time
+
+	keys  int   // reserved in the journal
+	bytes int64 // reserved in the journal
+}
+
+// result is how a member answered.
+type result struct {
+	p   *peer
+	err error
+}
+
+// errExited is the result of a call whose goroutine was ended by the store
+// (runtime.Goexit).
+var errExited = errors.New("failover: the store ended the call's goroutine")
+
+// answerSlack is what a member's Store may take beyond its Timeout to say that
+// the call timed out; one that has not answered by then ignores its ctx.
+const answerSlack = 20 * time.Millisecond
+
+// run brings w to the point at which its caller can be answered. It reports
+// false if ctx ended first; it may then be called again.
+func (w *spread) run(ctx, calls context.Context) bool {
+	for {
+		if !w.collect(ctx) {
+			return false
+		}
+		if w.acked|w.unsure|w.pending != 0 || len(w.later) == 0 {
+			return true
+		}
+		again := w.later
+		w.later = nil
+		w.sendTo(calls, again)
+	}
+}
+
+// sendAll sends the write to every member that is not in doubt; those in doubt
+// come later, if at all. The members are those of the view now that the keys'
+// locks are held.
+func (w *spread) sendAll(calls context.Context) {
+	v := w.f.route.view.Load()
+	w.results = make(chan result, len(v.order))
+	w.order = make([]*peer, 0, len(v.order))
+	first := make([]*peer, 0, len(v.order))
+	for _, p := range v.order {
+		if v.doubtful.has(p.i) || p.behind.Load() >= maxBehind {
+			w.later = append(w.later, p)
+		} else {
+			first = append(first, p)
+		}
+	}
+	w.sendTo(calls, first)
+}
+
+func (w *spread) sendTo(calls context.Context, peers []*peer) {
+	w.begun, w.waitFor = time.Now(), nil
+	for _, p := range peers {
+		w.order = append(w.order, p)
+		w.pending = w.pending.with(p.i)
+		w.f.work.Go(func() {
+			r := result{p, errExited}
+			defer func() { w.results <- r }()
+			r.err = w.send(calls, p)
+		})
+	}
+}
+
+// collect waits for the members' answers: for that of the most wanted one
+// until its share of the caller's time is over, then of the next, and once one
+// has the write Straggle longer for the others. It reports false if ctx ended
+// while nobody was known to have it.
+func (w *spread) collect(ctx context.Context) bool {
+	var timer *time.Timer
+	for w.pending&^w.passed != 0 {
+		w.plan(ctx)
+		var over <-chan time.Time
+		if !w.until.IsZero() {
+			if timer == nil {
+				timer = time.NewTimer(time.Until(w.until))
+				defer timer.Stop()
+			} else {
+				timer.Reset(time.Until(w.until))
+			}
+			over = timer.C
+		}
+		select {
+		case r := <-w.results:
+			w.take(r)
+		case <-over:
+			w.pass()
+		case <-ctx.Done():
+			if w.acked == 0 {
+				return false
+			}
+			w.passed = w.pending
+		}
+	}
+	return true
+}
+
+// leader returns the most wanted member that has the write or is waited for,
+// and how many candidates are left with it.
+func (w *spread) leader() (p *peer, left int) {
+	for n, p := range w.order {
+		if w.acked.has(p.i) || w.pending.has(p.i) && !w.passed.has(p.i) {
+			return p, len(w.order) - n
+		}
+	}
+	return nil, 0
+}
+
+// plan sets how long to wait for the leader, once per leader: before it has
+// answered its share of the time, afterwards Straggle for the others.
+func (w *spread) plan(ctx context.Context) {
+	p, left := w.leader()
+	if w.acked.has(p.i) {
+		if w.waitFor != nil || w.until.IsZero() {
+			w.waitFor, w.until = nil, time.Now().Add(max(0, w.f.cfg.Straggle))
+		}
+		return
+	}
+	if w.waitFor == p {
+		return
+	}
+	w.waitFor, w.until = p, time.Time{}
+	if timeout := p.m.Timeout(w.op); timeout > 0 {
+		w.until = w.begun.Add(timeout + answerSlack)
+	}
+	if deadline, ok := ctx.Deadline(); ok && left > 1 {
+		end := time.Now().Add(share(time.Until(deadline), left))
+		if w.until.IsZero() || end.Before(w.until) {
+			w.until = end
+		}
+	}
+}
+
+// pass goes on without those that did not answer in time: without all of them
+// once one member has the write, else without the leader.
+func (w *spread) pass() {
+	p, _ := w.leader()
+	if w.acked.has(p.i) {
+		w.passed = w.pending
+		return
+	}
+	w.passed = w.passed.with(p.i)
+	w.f.doubt(p, resilient.ErrTimeout)
+}
+
+// take notes what a member answered. The first that may have applied the write
+// decides it: it can no longer be taken back, and reads get its value.
+func (w *spread) take(r result) {
+	p := r.p
+	w.pending = w.pending.without(p.i)
+	w.passed = w.passed.without(p.i)
+	err := w.verdict(r)
+	if err != nil {
+		w.errs = append(w.errs, memberError(w.op, p.name, err))
+	}
+	switch {
+	case err == nil:
+		w.acked = w.acked.with(p.i)
+	case refused(err):
+		return
+	default:
+		w.unsure = w.unsure.with(p.i)
+	}
+	w.f.answered(w.entries, p, err)
+}
+
+// verdict returns r's error, nil if the member has the write.
+func (w *spread) verdict(r result) error {
+	if r.err == nil || !w.sets() && classOf(r.err) == resilient.Missing {
+		return nil
+	}
+	w.f.doubt(r.p, r.err)
+	return r.err
+}
+
+func (w *spread) sets() bool { return w.op == resilient.OpSet || w.op == resilient.OpBatchSet }
+
+// refused reports whether err says that a write was certainly not applied.
+func refused(err error) bool {
+	switch classOf(err) {
+	case resilient.Refused, resilient.Conflict, resilient.Invalid:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,75 @@
+package failover
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// SetRaw stores value under key. It returns nil once one member has the write
+// and every other has it or is owed it. An error that matches
+// resilient.ErrRefused means that nothing was applied; one that matches
+// resilient.ErrAmbiguous, that the write may take effect. The value is copied.
+func (f *KV) SetRaw(ctx context.Context, key string, value []byte) error {
+	if err := f.ready(ctx, resilient.OpSet, key); err != nil {
+		return err
+	}
+	if err := f.checkValue(resilient.OpSet, value); err != nil {
+		return err
+	}
+	e := &entry{key: key, value: slices.Clone(value)}
+	return f.write(ctx, resilient.OpSet, []*entry{e}, func(ctx context.Context, p *peer) error {
+		return p.m.SetRaw(ctx, key, e.value)
+	})
+}
+
+// Delete removes key; as SetRaw otherwise. A key that is not there is no error.
+func (f *KV) Delete(ctx context.Context, key string) error {
+	if err := f.ready(ctx, resilient.OpDelete, key); err != nil {
+		return err
+	}
+	e := &entry{key: key, delete: true}
+	return f.write(ctx, resilient.OpDelete, []*entry{e}, func(ctx context.Context, p *peer) error {
+		return p.m.Delete(ctx, key)
+	})
+}
+
+// BatchSetRaw stores all of kv, as SetRaw does one value. A batch that failed
+// after any key was sent is ambiguous as a whole.
+func (f *KV) BatchSetRaw(ctx context.Context, kv map[string][]byte) error {
+	keys := slices.Sorted(maps.Keys(kv))
+	if err := f.ready(ctx, resilient.OpBatchSet, keys...); err != nil || len(keys) == 0 {
+		return err
+	}
+	entries := make([]*entry, len(keys))
+	copies := make(map[string][]byte, len(keys))
+	for i, key := range keys {
+		if err := f.checkValue(resilient.OpBatchSet, kv[key]); err != nil {
+			return err
+		}
+		entries[i] = &entry{key: key, value: slices.Clone(kv[key])}
+		copies[key] = entries[i].value
+	}
+	return f.write(ctx, resilient.OpBatchSet, entries, func(ctx context.Context, p *peer) error {
+		return p.m.BatchSetRaw(ctx, copies)
+	})
+}
+
+// BatchDelete removes all keys, as Delete does one.
+func (f *KV) BatchDelete(ctx context.Context, keys []string) error {
+	keys = slices.Clone(keys)
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	if err := f.ready(ctx, resilient.OpBatchDelete, keys...); err != nil || len(keys) == 0 {
+		return err
+	}
+	entries := make([]*entry, len(keys))
+	for i, key := range keys {
+		entries[i] = &entry{key: key, delete: true}
+	}
+	return f.write(ctx, resilient.OpBatchDelete, entries, func(ctx context.Context, p *peer) error {
+		return p.m.BatchDelete(ctx, keys)
+	})
+}
