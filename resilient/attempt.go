@@ -61,10 +61,12 @@ func (a *attempt) run(call func(context.Context) error) {
 			a.refuse(refusedBusy, &s.refusals[a.op].busy)
 			return
 		}
-		defer s.inFlight.Add(-1)
 	}
 	permit, err := s.breaker.Allow()
 	if err != nil {
+		if s.counted {
+			s.inFlight.Add(-1)
+		}
 		a.refuse(refusedOpen, s.refusals[a.op].open(err))
 		return
 	}
@@ -112,6 +114,9 @@ func (a *attempt) end() {
 	}
 	if a.timeout != nil {
 		a.timeout.End()
+	}
+	if a.store.counted {
+		a.store.inFlight.Add(-1)
 	}
 	a.permit.Done(a.outcome, a.err)
 	if a.err != nil {

@@ -1,0 +1,302 @@
+package resilient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfastkv/holdfast/breaker"
+)
+
+// retrying is a Config that tries n times.
+func retrying(n int) Config {
+	cfg := quiet()
+	cfg.Retry.Attempts = n
+	cfg.Breaker.Failures = 100
+	return cfg
+}
+
+// inTurn makes a fake whose Gets and Sets return errs, one after another, and
+// then nil.
+func inTurn(errs ...error) *fake {
+	f := newFake()
+	next := func() error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if len(errs) == 0 {
+			return nil
+		}
+		err := errs[0]
+		errs = errs[1:]
+		return err
+	}
+	f.get = func(context.Context, string) ([]byte, error) { return nil, next() }
+	f.set = func(context.Context, string, []byte) error { return next() }
+	return f
+}
+
+var errRefusedByIt = fmt.Errorf("read-only: %w", ErrRefused)
+
+func TestWhichFailuresAreTriedAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		first     error
+		classify  func(error) Class
+		op        Op
+		ambiguous bool // Retry.AmbiguousWrites
+		tries     int
+	}{
+		"a refused read":                   {first: errRefusedByIt, op: OpGet, tries: 2},
+		"a refused write":                  {first: errRefusedByIt, op: OpSet, tries: 2},
+		"a failed read":                    {first: errBroken, op: OpGet, tries: 2},
+		"a failed write":                   {first: errBroken, op: OpSet, tries: 1},
+		"a failed write, if asked for":     {first: errBroken, op: OpSet, ambiguous: true, tries: 2},
+		"a conflicting write":              {first: errBroken, classify: conflicted, op: OpSet, tries: 2},
+		"a miss":                           {first: ErrNotFound, op: OpGet, tries: 1},
+		"a value that is too large":        {first: ErrValueTooLarge, op: OpSet, tries: 1},
+		"a layer of ours that is too busy": {first: ErrBusy, op: OpGet, tries: 1},
+		"a breaker below ours":             {first: breaker.ErrOpen, op: OpGet, tries: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := inTurn(c.first)
+				cfg := retrying(3)
+				cfg.Retry.AmbiguousWrites, cfg.Classify = c.ambiguous, c.classify
+				s := wrap(t, f, cfg)
+				var err error
+				if c.op == OpGet {
+					_, err = s.GetRaw(t.Context(), "k")
+				} else {
+					err = s.SetRaw(t.Context(), "k", nil)
+				}
+				require.Equal(t, c.tries, f.count(c.op))
+				require.Equal(t, c.tries == 1, err != nil)
+				require.NoError(t, s.Close())
+			})
+		})
+	}
+}
+
+func TestEachAttemptIsToldAndTheCallOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := &recorder{}
+		cfg := retrying(3)
+		cfg.Observer = rec
+		s := wrap(t, inTurn(errBroken, errRefusedByIt, errBroken), cfg)
+		_, err := s.GetRaw(t.Context(), "k")
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, 3, e.Attempts)
+		require.ErrorContains(t, err, "after 3 attempts")
+		calls := rec.of(KindCall)
+		require.Len(t, calls, 3)
+		for i, call := range calls {
+			require.Equal(t, i+1, call.Attempt)
+		}
+		require.Equal(t, []Class{Failed, Refused, Failed}, []Class{calls[0].Class, calls[1].Class, calls[2].Class})
+		require.Len(t, rec.of(KindDone), 1)
+		require.Equal(t, 3, rec.of(KindDone)[0].Attempt)
+		require.NoError(t, s.Close())
+	})
+}
+
+func TestAWriteThatMayHaveBeenAppliedOnceStaysSo(t *testing.T) {
+	for name, then := range map[string]error{"refused": errRefusedByIt, "invalid": ErrValueTooLarge, "failed": errBroken} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := retrying(2)
+				cfg.Retry.AmbiguousWrites = true
+				s := wrap(t, inTurn(errBroken, then), cfg)
+				err := s.SetRaw(t.Context(), "k", nil)
+				require.ErrorIs(t, err, ErrAmbiguous)
+				var e *Error
+				require.ErrorAs(t, err, &e)
+				require.Equal(t, Failed, e.Class)
+				require.NoError(t, s.Close())
+			})
+		})
+	}
+}
+
+func TestARefusalOfOursOnTheWayLeavesTheStoresOwnWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := retrying(3)
+		cfg.Retry.AmbiguousWrites = true
+		f := inTurn(errBroken)
+		var s *Store
+		cfg.Classify = func(error) Class {
+			// Opened between the attempts, after the budget was asked.
+			time.AfterFunc(1, func() { _ = s.Breaker().Force(breaker.Open, "test") })
+			return OK
+		}
+		s = wrap(t, f, cfg)
+		err := s.SetRaw(t.Context(), "k", nil)
+		require.ErrorIs(t, err, ErrAmbiguous)
+		require.ErrorIs(t, err, errBroken)
+		require.NotErrorIs(t, err, breaker.ErrOpen)
+		require.NoError(t, s.Close())
+	})
+}
+
+func TestDelaysGrowAndAreFullyJittered(t *testing.T) {
+	r := Retry{Base: 10 * time.Millisecond, Max: 100 * time.Millisecond}.withDefaults()
+	ceilings := []time.Duration{10, 20, 40, 80, 100, 100}
+	var low, high [6]bool
+	for range 500 {
+		delays := r.delays()
+		for i, ceiling := range ceilings {
+			ceiling *= time.Millisecond
+			d := delays.NextBackOff()
+			require.LessOrEqual(t, d, ceiling+1)
+			require.GreaterOrEqual(t, d, time.Duration(0))
+			low[i] = low[i] || d < ceiling/10
+			high[i] = high[i] || d > ceiling*9/10
+		}
+	}
+	for i := range ceilings {
+		require.True(t, low[i], "from nothing")
+		require.True(t, high[i], "to all of it")
+	}
+}
+
+func TestNoAttemptIsMadeAfterTheCallersDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.get = func(context.Context, string) ([]byte, error) { return nil, errRefusedByIt }
+		cfg := retrying(10)
+		cfg.Retry.Base, cfg.Retry.Max = 1e6*time.Hour, 1e6*time.Hour
+		s := wrap(t, f, cfg)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := s.GetRaw(ctx, "k")
+		require.ErrorIs(t, err, ErrRefused)
+		require.Zero(t, time.Since(began), "no sleep that would end too late is begun")
+		require.Equal(t, 1, f.count(OpGet))
+		require.NoError(t, s.Close())
+	})
+}
+
+func TestASleepBetweenAttemptsEndsWithTheCallersCtx(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := retrying(10)
+		cfg.Retry.Base, cfg.Retry.Max = 1e6*time.Hour, 1e6*time.Hour
+		f := newFake()
+		f.set = func(context.Context, string, []byte) error { return errRefusedByIt }
+		s := wrap(t, f, cfg)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		began := time.Now()
+		err := s.SetRaw(ctx, "k", nil)
+		require.LessOrEqual(t, time.Since(began), time.Second)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, ErrRefused)
+		require.NotErrorIs(t, err, ErrAmbiguous, "nothing was applied")
+		require.NoError(t, s.Close())
+	})
+}
+
+func TestASleepBetweenAttemptsEndsWithClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := retrying(10)
+		cfg.Retry.Base, cfg.Retry.Max = 1e6*time.Hour, 1e6*time.Hour
+		s := wrap(t, inTurn(errRefusedByIt), cfg)
+		time.AfterFunc(time.Second, func() { _ = s.Close() })
+		began := time.Now()
+		_, err := s.GetRaw(t.Context(), "k")
+		require.ErrorIs(t, err, ErrRefused)
+		require.LessOrEqual(t, time.Since(began), time.Second)
+	})
+}
+
+func TestTheBudgetBoundsRetriesByWhatSucceeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		fail := true
+		f.get = func(context.Context, string) ([]byte, error) {
+			if fail {
+				return nil, errRefusedByIt
+			}
+			return nil, nil
+		}
+		cfg := retrying(2)
+		cfg.Breaker.Failures = 1000
+		s := wrap(t, f, cfg)
+		try := func(n int) (retries int) {
+			before := f.count(OpGet)
+			for range n {
+				_, _ = s.GetRaw(t.Context(), "k")
+			}
+			return f.count(OpGet) - before - n
+		}
+		require.Equal(t, 10, try(100), "the reserve")
+		require.Zero(t, try(100))
+		fail = false
+		require.Zero(t, try(20))
+		fail = true
+		require.Equal(t, 4, try(100), "20 successes earn 4")
+		fail = false
+		try(1000)
+		fail = true
+		require.Equal(t, 10, try(100), "no more than the reserve is kept")
+		require.NoError(t, s.Close())
+	})
+}
+
+func TestANegativeBudgetIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := answers(errRefusedByIt)
+		cfg := retrying(3)
+		cfg.Breaker.Failures = -1
+		cfg.Retry.Budget = -1
+		s := wrap(t, f, cfg)
+		for range 50 {
+			_, _ = s.GetRaw(t.Context(), "k")
+		}
+		require.Equal(t, 150, f.count(OpGet))
+		require.NoError(t, s.Close())
+	})
+}
+
+func TestNothingIsTriedAgainWhileTheBreakerIsNotClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := answers(errRefusedByIt)
+		cfg := retrying(10)
+		cfg.Breaker = breaker.Config{Failures: 3, OpenFor: time.Second, Trials: 1}
+		s := wrap(t, f, cfg)
+		_, err := s.GetRaw(t.Context(), "k")
+		require.ErrorIs(t, err, errRefusedByIt)
+		require.Equal(t, 3, f.count(OpGet), "the third opened it")
+		time.Sleep(time.Second + 1)
+		require.Equal(t, breaker.HalfOpen, s.State())
+		_, err = s.GetRaw(t.Context(), "k")
+		require.Error(t, err)
+		require.Equal(t, 4, f.count(OpGet))
+		require.NoError(t, s.Close())
+	})
+}
+
+func TestACallThatEndsWellMakesNoDelays(t *testing.T) {
+	s := wrap(t, newFake(), retrying(3))
+	_ = s.SetRaw(t.Context(), "k", nil)
+	bare := wrap(t, newFake(), quiet())
+	_ = bare.SetRaw(t.Context(), "k", nil)
+	get := func(s *Store) float64 {
+		return testing.AllocsPerRun(100, func() { _, _ = s.GetRaw(context.Background(), "k") })
+	}
+	require.Equal(t, get(bare), get(s))
+}
+
+func TestAnErrorKeepsTheReasonInItsChain(t *testing.T) {
+	require.Equal(t, errBroken, withCause(errBroken, nil))
+	wrapped := fmt.Errorf("driver: %w", context.Canceled)
+	require.Equal(t, wrapped, withCause(wrapped, context.Canceled))
+	both := withCause(errBroken, context.Canceled)
+	require.ErrorIs(t, both, context.Canceled)
+	require.ErrorIs(t, both, errBroken)
+	require.False(t, errors.Is(both, context.DeadlineExceeded))
+}
