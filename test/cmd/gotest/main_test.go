@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,6 +51,22 @@ func TestBad(t *testing.T)  { t.Error("loud") }
 	require.NotContains(t, out, "quiet")
 	require.Contains(t, out, "failed: sample.TestBad\n")
 	require.Contains(t, out, "skipped: nothing\n")
+}
+
+func TestLogEndsWithTheFailuresThatCausedTheOthersShortened(t *testing.T) {
+	out, err := goTest(t, false, `
+import "testing"
+func TestParent(t *testing.T) {
+	t.Run("child", func(t *testing.T) { for i := range 50 { t.Errorf("line-%d", i) } })
+}
+`)
+	require.ErrorContains(t, err, "3 failed")
+	require.Contains(t, out, "line-49", "the log has all of it")
+	_, end, found := strings.Cut(out, "failed: sample.TestParent/child\n")
+	require.True(t, found)
+	require.Contains(t, end, "line-0\n")
+	require.NotContains(t, end, "line-49")
+	require.NotContains(t, end, "failed: sample", "the parent and the package only followed")
 }
 
 func TestPanicShowsTheTestThatWasRunning(t *testing.T) {

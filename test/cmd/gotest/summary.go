@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -30,13 +31,28 @@ func (i id) String() string {
 	return i.pkg + "." + i.test
 }
 
+// failure is a failed test or package, and what it printed.
+type failure struct {
+	id
+	output []string
+}
+
+// causes reports whether other failed because of f: a subtest takes its
+// parents and its package along.
+func (f failure) causes(other id) bool {
+	return f.pkg == other.pkg && f.test != "" && (other.test == "" || strings.HasPrefix(f.test, other.test+"/"))
+}
+
+// digestLines is how much of each failure the end of the log repeats.
+const digestLines = 15
+
 // summary collects the events of one run and writes progress to w.
 type summary struct {
 	w       io.Writer
 	output  map[id][]string // of what has not ended yet
 	passed  map[string]int  // tests and subtests, by package
 	total   int
-	failed  []id
+	failed  []failure
 	skipped []string // "package.Test: reason"
 	results []string
 }
@@ -111,7 +127,7 @@ func (s *summary) skip(what id) {
 // fail shows the output of what failed. A package that died takes the tests
 // along that were running: their output is shown with it.
 func (s *summary) fail(what id, seconds float64) {
-	s.failed = append(s.failed, what)
+	s.failed = append(s.failed, failure{what, s.output[what]})
 	if what.test == "" {
 		for other := range s.output {
 			if other.pkg == what.pkg && other.test != "" {
@@ -130,14 +146,19 @@ func (s *summary) show(what id) {
 	delete(s.output, what)
 }
 
+// print ends the log with what a reader looks for first: each failure that has
+// no failure below it, shortened, and the lists.
 func (s *summary) print() {
+	for _, f := range s.failed {
+		if slices.ContainsFunc(s.failed, func(other failure) bool { return other.causes(f.id) }) {
+			continue
+		}
+		fmt.Fprintf(s.w, "failed: %s\n%s", f.id, strings.Join(f.output[:min(len(f.output), digestLines)], ""))
+	}
 	for _, line := range s.results {
 		fmt.Fprintln(s.w, line)
 	}
 	fmt.Fprintf(s.w, "passed: %d\n", s.total)
-	for _, what := range s.failed {
-		fmt.Fprintln(s.w, "failed:", what)
-	}
 	for _, line := range s.skipped {
 		fmt.Fprintln(s.w, "skipped:", line)
 	}

@@ -22,7 +22,7 @@ import (
 
 const (
 	logDir   = ".cache/log"
-	endLines = 80  // of a failed step's log
+	endLines = 120 // of a failed step's log
 	width    = 400 // characters that are shown of one line
 
 	nothingSkipped = "skipped: nothing"
