@@ -45,6 +45,7 @@ type simStore struct {
 	deny   bool          // writes are refused
 	sick   bool          // Health fails, calls work
 	lie    bool          // Health is fine though the server is down
+	slow   bool          // some calls outlast the group's Timeout
 	lossy  float64       // share of answers lost after the write was applied
 	awake  chan struct{} // closed while not frozen
 	queue  []func()      // of a frozen server
@@ -100,7 +101,7 @@ func (s *simStore) wakeLocked() {
 func (s *simStore) heal() {
 	s.set(func() {
 		s.wakeLocked()
-		s.down, s.deny, s.sick, s.lie, s.lossy = false, false, false, false, 0
+		s.down, s.deny, s.sick, s.lie, s.slow, s.lossy = false, false, false, false, false, 0
 	})
 }
 
@@ -112,6 +113,9 @@ func (s *simStore) do(ctx context.Context, write bool, apply func()) error {
 	s.mu.Lock()
 	awake, latency := s.awake, time.Duration(1+s.rng.IntN(4))*time.Millisecond
 	lost, zombie := s.rng.Float64() < s.lossy, time.Duration(s.rng.Int64N(int64(latest)))
+	if s.slow {
+		latency *= time.Duration(1 + s.rng.IntN(20))
+	}
 	switch {
 	case s.closed:
 		s.mu.Unlock()
