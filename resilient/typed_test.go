@@ -1,0 +1,84 @@
+package resilient
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+type user struct {
+	Name string
+	Age  int
+}
+
+func TestTypedValuesGoThroughTheirCodec(t *testing.T) {
+	ctx := t.Context()
+	f := newFake()
+	users := Of[user](f, nil)
+	require.NoError(t, users.Set(ctx, "u:1", user{"Ada", 36}))
+	require.JSONEq(t, `{"Name":"Ada","Age":36}`, string(f.data["u:1"]))
+	got, err := users.Get(ctx, "u:1")
+	require.NoError(t, err)
+	require.Equal(t, user{"Ada", 36}, got)
+	keys, err := users.List(ctx, "u:")
+	require.NoError(t, err)
+	require.Equal(t, []string{"u:1"}, keys)
+	require.NoError(t, users.Delete(ctx, "u:1"))
+	_, err = users.Get(ctx, "u:1")
+	require.ErrorIs(t, err, ErrNotFound)
+}
+
+func TestWhatCannotBeEncodedIsNotSentAndNotQuoted(t *testing.T) {
+	ctx := t.Context()
+	f := newFake()
+	err := Of[any](f, JSON).Set(ctx, "k", map[string]any{"secret": func() {}})
+	require.Error(t, err)
+	require.Empty(t, f.calls)
+	var unsupported *json.UnsupportedTypeError
+	require.ErrorAs(t, err, &unsupported, "the codec's error is in the chain")
+	require.ErrorContains(t, err, "interface {}")
+
+	f.data["n"] = []byte(`{"Age": 1e999}`)
+	got, err := Of[user](f, nil).Get(ctx, "n")
+	require.Error(t, err)
+	require.Zero(t, got)
+	require.NotContains(t, err.Error(), "1e999")
+	require.ErrorContains(t, err, "resilient.user")
+	f.data["n"] = []byte(`{"Name": "Ada", "Age": "half"}`)
+	got, err = Of[user](f, nil).Get(ctx, "n")
+	require.Error(t, err)
+	require.Zero(t, got, "nothing is decoded by half")
+}
+
+// reversed is a Codec of strings.
+type reversed struct{}
+
+func (reversed) Marshal(v any) ([]byte, error) {
+	b := []byte(v.(string))
+	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
+		b[i], b[j] = b[j], b[i]
+	}
+	return b, nil
+}
+
+func (r reversed) Unmarshal(data []byte, v any) error {
+	b, err := r.Marshal(string(data))
+	*v.(*string) = string(b)
+	return err
+}
+
+func TestACodecOfOnesOwn(t *testing.T) {
+	f := newFake()
+	texts := Of[string](f, reversed{})
+	require.NoError(t, texts.Set(t.Context(), "k", "abc"))
+	require.Equal(t, "cba", string(f.data["k"]))
+	got, err := texts.Get(t.Context(), "k")
+	require.NoError(t, err)
+	require.Equal(t, "abc", got)
+	f.get = func(context.Context, string) ([]byte, error) { return nil, errBroken }
+	_, err = texts.Get(t.Context(), "k")
+	require.True(t, errors.Is(err, errBroken))
+}
