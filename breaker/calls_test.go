@@ -149,6 +149,15 @@ func TestRegression_APermitCountsOnce(t *testing.T) {
 		require.Equal(t, 1, b.Status().InTrial, "settling twice gives one place back")
 		other.Done(Ignored, nil)
 
+		p = allow(t, b)
+		theirs := p
+		other = allow(t, b)
+		p.Done(Ignored, nil)
+		theirs.Done(Failure, errDown)
+		require.Equal(t, HalfOpen, b.State(), "not even a copy of a trial's counts twice")
+		require.Equal(t, 1, b.Status().InTrial)
+		other.Done(Ignored, nil)
+
 		var zero Permit
 		zero.Done(Failure, errDown)
 	})

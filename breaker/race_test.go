@@ -157,3 +157,38 @@ func TestConcurrentFailuresOpenItOnce(t *testing.T) {
 		require.Equal(t, time.Second, b.Status().OpenFor)
 	})
 }
+
+// What is decided without the lock is decided again under it. These tests come
+// in between, as another goroutine would.
+
+func TestAPlaceTakenBetweenLookAndLockIsNotGivenTwice(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := mustNew(t, Config{Failures: 1, Trials: 2})
+		call(t, b, Failure)
+		pass(time.Second)
+		looked := b.word.Load()
+		first := allow(t, b)
+		allow(t, b)
+		_, err := b.allowTrial(looked)
+		require.ErrorIs(t, err, ErrOpen)
+		require.Equal(t, 2, b.Status().InTrial)
+
+		first.Done(Failure, errDown)
+		_, err = b.allowTrial(looked)
+		require.ErrorIs(t, err, ErrOpen, "it has opened again")
+		require.Zero(t, b.Status().InTrial)
+	})
+}
+
+func TestACallThatEndsWhileTheBreakerOpensIsStale(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := mustNew(t, Config{Failures: 1, Trials: 1})
+		p := allow(t, b)
+		call(t, b, Failure)
+		pass(time.Second)
+		b.settle(p, Success, nil) // it has seen its own word before the opening
+		require.Equal(t, HalfOpen, b.State())
+		b.settle(p, Failure, errDown)
+		require.Equal(t, HalfOpen, b.State())
+	})
+}
