@@ -108,8 +108,15 @@ func (f *facade) Close() error {
 	return f.closeErr
 }
 
-// Unwrap returns the store behind the facade, for looking.
-func (f *facade) Unwrap() KV { return f.kv }
+// Unwrap returns the store behind the facade, for looking; nil if that has no
+// Health.
+func (f *facade) Unwrap() KVWithHealth {
+	kv, _ := f.kv.(KVWithHealth)
+	return kv
+}
+
+// inner is Unwrap for a store that may have no Health.
+func (f *facade) inner() KV { return f.kv }
 
 // Classify answers as the store behind the facade does.
 func (f *facade) Classify(err error) Class { return f.about.classify(err) }

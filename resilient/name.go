@@ -9,7 +9,7 @@ import (
 // ending "kv", or its type if the package's name says nothing. Decorators that
 // have an Unwrap are looked through.
 func BackendName(kv KV) string {
-	return shortName(typeName(reflect.TypeOf(innermost(kv))))
+	return shortName(typeName(reflect.TypeOf(Root(kv))))
 }
 
 // shortName makes a name of "package.Type".
@@ -40,8 +40,9 @@ func typeName(t reflect.Type) string {
 	return name
 }
 
-// innermost follows Unwrap, but not for ever.
-func innermost(kv KV) KV {
+// Root returns the store that kv decorates in the end, for looking: it follows
+// Unwrap, but not for ever. A call through it is unguarded.
+func Root(kv KV) KV {
 	for range 32 {
 		next := unwrap(kv)
 		if isNil(next) {
@@ -55,6 +56,8 @@ func innermost(kv KV) KV {
 // unwrap returns what kv decorates, or nil.
 func unwrap(kv KV) KV {
 	switch d := kv.(type) {
+	case interface{ inner() KV }:
+		return d.inner()
 	case interface{ Unwrap() KVWithHealth }:
 		return d.Unwrap()
 	case interface{ Unwrap() KV }:
