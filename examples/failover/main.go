@@ -1,0 +1,125 @@
+// Failover takes a store away under load and shows that nothing is lost. A
+// bbolt file is the first store and a badger folder the second, both new and
+// in a temporary folder, joined by package failover in mode Mirror. While
+// clients read and write, bbolt fails, comes back, hangs and comes back:
+//
+//	$ go run ./examples/failover
+//
+// The timeline shows who serves, what the breakers do and what is owed. In the
+// end every key is compared with what its client was told: through the group,
+// and in both stores. The exit code is 0 if nothing was lost and no call
+// failed, 1 otherwise, and 2 for flags that cannot be used.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/holdfastkv/holdfast/failover"
+)
+
+type options struct {
+	duration time.Duration
+	clients  int
+	keys     int
+	seed     int64
+	writes   failover.Writes
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the program. The end of ctx ends the script early; what was
+// acknowledged until then is still checked.
+func run(ctx context.Context, args []string, out, errs io.Writer) (code int) {
+	o, err := parse(args, errs)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(errs, err)
+		return 2
+	}
+	fail := func(code int, err error) int {
+		fmt.Fprintln(errs, err)
+		return code
+	}
+	dir, err := os.MkdirTemp("", "failover")
+	if err != nil {
+		return fail(1, err)
+	}
+	defer os.RemoveAll(dir)
+	bolt, badger, err := open(dir)
+	if err != nil {
+		return fail(1, err)
+	}
+	show := newTimeline(out)
+	group, err := failover.New(config(o, show), bolt.member, badger.member)
+	if err != nil {
+		return fail(2, errors.Join(err, bolt.member.Close(), badger.member.Close()))
+	}
+	r := play(ctx, o, group, []*store{bolt, badger}, show)
+	if err := group.Close(); err != nil { // closes the stores too
+		r.problem("close: %v", err)
+	}
+	r.print(out)
+	if !r.good() {
+		return 1
+	}
+	return 0
+}
+
+// parse returns the options that args ask for. What package flag finds wrong
+// with them it prints to errs itself, with the list of flags.
+func parse(args []string, errs io.Writer) (options, error) {
+	var o options
+	var mode string
+	f := flag.NewFlagSet("failover", flag.ContinueOnError)
+	f.SetOutput(errs)
+	f.DurationVar(&o.duration, "duration", 12*time.Second, "how long the script takes; its steps scale with it")
+	f.IntVar(&o.clients, "clients", 8, "how many clients read and write at the same time")
+	f.IntVar(&o.keys, "keys", 1000, "how many keys the clients share out among them")
+	f.Int64Var(&o.seed, "seed", 1, "what the clients' choices follow from")
+	f.StringVar(&mode, "mode", "mirror", "how the group writes: handoff, mirror or strict")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if f.NArg() > 0 {
+		bad("failover takes flags only, not %q", f.Arg(0))
+	}
+	for _, v := range []struct {
+		name     string
+		positive bool
+	}{
+		{"duration", o.duration > 0}, {"clients", o.clients > 0}, {"keys", o.keys > 0}, {"seed", o.seed > 0},
+	} {
+		if !v.positive {
+			bad("-%s must be more than 0, not %v", v.name, f.Lookup(v.name).Value)
+		}
+	}
+	if o.keys > 0 && o.keys < o.clients {
+		bad("-keys must be at least as many as -clients, %d: each client has keys of its own", o.clients)
+	}
+	switch mode {
+	case "handoff":
+		o.writes = failover.Handoff
+	case "mirror":
+		o.writes = failover.Mirror
+	case "strict":
+		o.writes = failover.MirrorStrict
+	default:
+		bad("-mode must be handoff, mirror or strict, not %q", mode)
+	}
+	return o, errors.Join(faults...)
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/holdfastkv/holdfast/breaker"
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// number returns what the table says of what.
+func number(t *testing.T, out, what string) int {
+	t.Helper()
+	found := regexp.MustCompile(`(?m)^` + what + ` +(\d+)\b`).FindStringSubmatch(out)
+	require.NotNil(t, found, "no row %q in:\n%s", what, out)
+	n, err := strconv.Atoi(found[1])
+	require.NoError(t, err)
+	return n
+}
+
+func TestNothingIsLostAndNoCallFailsWhileTheFirstStoreIsAway(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"-duration", "3s"}, &stdout, &stderr)
+	out := stdout.String()
+	require.Zero(t, code, "%s\n%s", out, &stderr)
+	for _, what := range []string{"failed calls", "wrong reads", "stores differ", "acknowledged writes lost"} {
+		require.Zero(t, number(t, out, what), "%s:\n%s", what, out)
+	}
+	require.GreaterOrEqual(t, number(t, out, "switches"), 2, out)
+	for _, what := range []string{"calls", "writes owed", "handed back", "keys compared"} {
+		require.Positive(t, number(t, out, what), "%s:\n%s", what, out)
+	}
+	left, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestInterruptEndsTheScriptAndNotTheCheck(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	require.Zero(t, run(ctx, []string{"-duration", "1h"}, &stdout, &stderr), "%s\n%s", &stdout, &stderr)
+	require.Contains(t, stdout.String(), "interrupted")
+	require.Zero(t, number(t, stdout.String(), "acknowledged writes lost"))
+}
+
+// naive is what many write by hand: the first store, and if that fails the
+// second. It hands nothing back.
+type naive struct{ first, second resilient.KVWithHealth }
+
+// try calls do with the first store and then, if that failed, with the second.
+func (n naive) try(ctx context.Context, do func(context.Context, resilient.KVWithHealth) error) error {
+	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	err := do(short, n.first)
+	if err == nil || errors.Is(err, resilient.ErrNotFound) {
+		return err
+	}
+	return do(ctx, n.second)
+}
+
+func (n naive) GetRaw(ctx context.Context, key string) (value []byte, err error) {
+	err = n.try(ctx, func(ctx context.Context, kv resilient.KVWithHealth) (err error) {
+		value, err = kv.GetRaw(ctx, key)
+		return err
+	})
+	return value, err
+}
+
+func (n naive) SetRaw(ctx context.Context, key string, value []byte) error {
+	return n.try(ctx, func(ctx context.Context, kv resilient.KVWithHealth) error { return kv.SetRaw(ctx, key, value) })
+}
+
+func (n naive) Delete(ctx context.Context, key string) error {
+	return n.try(ctx, func(ctx context.Context, kv resilient.KVWithHealth) error { return kv.Delete(ctx, key) })
+}
+
+func (n naive) List(ctx context.Context, prefix string) (keys []string, err error) {
+	err = n.try(ctx, func(ctx context.Context, kv resilient.KVWithHealth) (err error) {
+		keys, err = kv.List(ctx, prefix)
+		return err
+	})
+	return keys, err
+}
+
+func (n naive) Health(context.Context) error { return nil }
+func (n naive) Close() error                 { return errors.Join(n.first.Close(), n.second.Close()) }
+
+func TestFailoverWithoutHandBackIsSeenToLoseWrites(t *testing.T) {
+	bolt, badger, err := open(t.TempDir())
+	require.NoError(t, err)
+	// The Store is there for its batches only: it never opens.
+	kv, err := resilient.Wrap(naive{bolt.member, badger.member}, resilient.Config{
+		Breaker: breaker.Config{Failures: -1}, Probe: resilient.Probe{Interval: -1},
+	})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, kv.Close()) }()
+
+	var out bytes.Buffer
+	o, err := parse([]string{"-duration", "1500ms"}, &out)
+	require.NoError(t, err)
+	r := play(t.Context(), o, kv, []*store{bolt, badger}, newTimeline(&out))
+	r.print(&out)
+	require.False(t, r.good())
+	require.Positive(t, number(t, out.String(), "acknowledged writes lost"), &out)
+	require.Positive(t, number(t, out.String(), "wrong reads"), &out)
+	require.Positive(t, number(t, out.String(), "stores differ"), &out)
+	require.Regexp(t, `(?m)^acknowledged writes lost: \d+\n(   .*\n){5}   and \d+ more$`, out.String())
+}
+
+func TestFlagsThatCannotBeUsedAreNamed(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"-duration", "0"}, "-duration must be more than 0, not 0s"},
+		{[]string{"-duration", "-1s"}, "-duration must be more than 0, not -1s"},
+		{[]string{"-duration", "soon"}, "flag -duration"},
+		{[]string{"-clients", "0"}, "-clients must be more than 0, not 0"},
+		{[]string{"-keys", "-3"}, "-keys must be more than 0, not -3"},
+		{[]string{"-keys", "7"}, "-keys must be at least as many as -clients, 8"},
+		{[]string{"-seed", "0"}, "-seed must be more than 0, not 0"},
+		{[]string{"-mode", "best"}, `-mode must be handoff, mirror or strict, not "best"`},
+		{[]string{"-keys", "0", "-seed", "-1"}, "-seed must be more than 0, not -1"},
+		{[]string{"soon"}, `not "soon"`},
+		{[]string{"-fast"}, "-fast"},
+	} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, 2, run(t.Context(), c.args, &stdout, &stderr), c.args)
+		require.Contains(t, stderr.String(), c.says)
+		require.Empty(t, stdout.String(), c.args)
+	}
+	require.Zero(t, run(t.Context(), []string{"-h"}, &bytes.Buffer{}, &bytes.Buffer{}))
+}
+
+func TestModeThatTheGroupRefusesIsAFlagThatCannotBeUsed(t *testing.T) {
+	for _, mode := range []string{"handoff", "strict"} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, 2, run(t.Context(), []string{"-mode", mode}, &stdout, &stderr))
+		require.Contains(t, stderr.String(), "failover: Config.")
+		require.Empty(t, stdout.String())
+	}
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/holdfastkv/holdfast/resilient/kvtest"
+)
+
+// act is one part of the script.
+type act struct {
+	says  string
+	parts int // of all acts' parts: how long it lasts
+	do    func(first *kvtest.Fault)
+}
+
+var script = []act{
+	{"both stores are well", 4, (*kvtest.Fault).Up},
+	{"bolt fails: it refuses every call", 5, (*kvtest.Fault).Down},
+	{"bolt is back", 5, (*kvtest.Fault).Up},
+	{"bolt hangs: no call ends, whatever its deadline", 4, hang},
+	{"bolt goes on, and first with the writes that hung", 6, (*kvtest.Fault).Up},
+}
+
+// hang makes a store as a disk that hangs is: nothing ends, and what was sent
+// meanwhile is still done when it goes on, long after its caller has left.
+func hang(f *kvtest.Fault) {
+	f.HangIgnoringContext()
+	f.ApplyLate(true)
+}
+
+// play acts the script on the first of stores while clients use kv, and
+// returns what came of it. The end of ctx ends the script early.
+func play(ctx context.Context, o options, kv batchKV, stores []*store, show *timeline) *report {
+	calls := newTally()
+	clients, ledger := newClients(o, kv, calls)
+	group, _ := kv.(debtor)
+	var traffic, rows sync.WaitGroup
+	stopTraffic, stopRows := make(chan struct{}), make(chan struct{})
+	show.head(stores[0].name)
+	rows.Go(func() { show.rows(calls, func() int { return owedBy(group) }, stopRows) })
+	traffic.Go(func() { drive(clients, stopTraffic) })
+
+	perform(ctx, o.duration, stores[0].fault, show)
+	close(stopTraffic)
+	traffic.Wait()
+	err := comesToRest(group, stores[0].name, show)
+	close(stopRows)
+	rows.Wait()
+
+	r := newReport(calls, show)
+	if err != nil {
+		r.problem("%v", err)
+	}
+	r.compare(kv, ledger, stores)
+	return r
+}
+
+// perform acts the script within total. Whatever happens, the store is well
+// when it returns.
+func perform(ctx context.Context, total time.Duration, first *kvtest.Fault, show *timeline) {
+	defer first.Up()
+	all := 0
+	for _, a := range script {
+		all += a.parts
+	}
+	for _, a := range script {
+		show.say(a.says)
+		a.do(first)
+		select {
+		case <-time.After(total * time.Duration(a.parts) / time.Duration(all)):
+		case <-ctx.Done():
+			show.say("interrupted")
+			return
+		}
+	}
+}
+
+// debtor is a group that knows what it owes to its members.
+type debtor interface {
+	Owed() map[string]int
+	Active() string
+}
+
+func owedBy(group debtor) (n int) {
+	if group == nil {
+		return 0
+	}
+	for _, keys := range group.Owed() {
+		n += keys
+	}
+	return n
+}
+
+// restWithin is how long a group may take to hand back what it owes, all its
+// members being well. A write that timed out is waited for 2 seconds.
+const restWithin = 15 * time.Second
+
+var errRestless = errors.New("the group has not come to rest")
+
+// comesToRest waits until nothing is owed and the first store serves again.
+func comesToRest(group debtor, first string, show *timeline) error {
+	if group == nil {
+		return nil
+	}
+	show.say("no more calls: until nothing is owed and " + first + " serves")
+	for began := time.Now(); owedBy(group) > 0 || group.Active() != first; {
+		if time.Since(began) > restWithin {
+			return fmt.Errorf("%w after %v: it owes %v, and %s serves", errRestless, restWithin, group.Owed(), group.Active())
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil
+}
