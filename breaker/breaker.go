@@ -30,7 +30,7 @@ type Breaker struct {
 	m       *machine
 	timer   *time.Timer // calls onTimer; nil before the first use
 	armed   time.Time   // what timer is set to; zero = stopped
-	telling bool        // an OnChange runs
+	telling bool        // somebody tells the changes
 	waiting []chan struct{}
 	ended   bool
 }
@@ -54,7 +54,7 @@ func (b *Breaker) Allow() (Permit, error) {
 	if State(w&wordState) == Closed {
 		return Permit{b: b, word: w}, nil
 	}
-	return b.allowTrial(w)
+	return b.allowSlowly(w)
 }
 
 // State returns the state that calls meet. It changes nothing and is one atomic
@@ -88,12 +88,9 @@ func (b *Breaker) lock() (now time.Time) {
 func (b *Breaker) unlock(now time.Time) {
 	b.publish()
 	b.setTimer(now)
-	if b.m.cfg.OnChange == nil {
-		b.m.changes = nil
-	}
-	untold := len(b.m.changes) > 0 && !b.telling
+	teller := b.becomeTellerLocked()
 	b.mu.Unlock()
-	if untold {
+	if teller {
 		b.tell()
 	}
 }
@@ -109,15 +106,7 @@ func (b *Breaker) publish() {
 	if s == HalfOpen && len(m.leases) >= m.cfg.Trials {
 		w |= wordFull
 	}
-	var refusal *OpenError
-	switch {
-	case s == Closed:
-	case m.forced != nil:
-		refusal = m.forced.refusal
-	default:
-		refusal = m.refusal
-	}
-	if b.refusal.Load() != refusal {
+	if refusal := m.refused(); b.refusal.Load() != refusal {
 		b.refusal.Store(refusal)
 	}
 	heed := !b.ended && (m.auto == HalfOpen || m.auto == Closed && (m.window != nil || m.streak.row() > 0))

@@ -16,27 +16,37 @@ type Change struct {
 	OpenFor    time.Duration // for a change to Open: the least time it lasts; 0 if forced
 }
 
-// tell delivers the changes that are due, in order, one at a time, unless
-// somebody does so already: then that one delivers these too.
+// becomeTellerLocked makes the caller the teller, who has to call tell, if
+// there are changes to tell and nobody tells already. If somebody does, that
+// one tells these too.
+func (b *Breaker) becomeTellerLocked() bool {
+	if b.m.cfg.OnChange == nil {
+		b.m.changes = nil
+	}
+	if b.telling || len(b.m.changes) == 0 {
+		return false
+	}
+	b.telling = true
+	return true
+}
+
+// tell delivers the changes in order, one at a time. The caller is the teller.
 func (b *Breaker) tell() {
-	for c, ok := b.nextChange(false); ok; c, ok = b.nextChange(true) {
+	for c, ok := b.nextChange(); ok; c, ok = b.nextChange() {
 		b.tellOne(c)
 	}
 }
 
-// nextChange makes the caller, who may have been it already, the teller of the
-// returned change. ok is false if there is none or another one tells.
-func (b *Breaker) nextChange(teller bool) (c Change, ok bool) {
+// nextChange returns the next change for the teller to tell. If there is none,
+// ok is false and the caller is the teller no more.
+func (b *Breaker) nextChange() (c Change, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.telling && !teller {
-		return Change{}, false
-	}
-	b.telling = len(b.m.changes) > 0
-	if b.telling {
+	if len(b.m.changes) > 0 {
 		c, b.m.changes = b.m.changes[0], b.m.changes[1:]
 		return c, true
 	}
+	b.telling = false
 	for _, w := range b.waiting {
 		close(w)
 	}
@@ -54,9 +64,7 @@ func (b *Breaker) tellOne(c Change) {
 		if recover() != nil || returned {
 			return
 		}
-		for c, ok := b.nextChange(true); ok; c, ok = b.nextChange(true) {
-			b.tellOne(c)
-		}
+		b.tell()
 	}()
 	b.m.cfg.OnChange(c)
 	returned = true
@@ -69,7 +77,7 @@ func (b *Breaker) awaitTold() {
 		return
 	}
 	b.mu.Lock()
-	if !b.telling && len(b.m.changes) == 0 {
+	if !b.telling {
 		b.mu.Unlock()
 		return
 	}

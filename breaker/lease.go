@@ -14,8 +14,7 @@ type lease struct {
 
 var errLease = errors.New("breaker: trial call still under way at the end of its lease")
 
-// lease takes a place among the trial calls. ok is false if there is none, or
-// none is needed.
+// lease takes a place among the trial calls. ok is false if there is none.
 func (m *machine) lease(now time.Time) (id uint64, ok bool) {
 	if m.state() != HalfOpen || len(m.leases) >= m.cfg.Trials {
 		return 0, false

@@ -78,6 +78,17 @@ func (m *machine) state() State {
 	return m.auto
 }
 
+// refused returns what a call that is not let through meets; nil while all are.
+func (m *machine) refused() *OpenError {
+	switch {
+	case m.state() == Closed:
+		return nil
+	case m.forced != nil:
+		return m.forced.refusal
+	}
+	return m.refusal
+}
+
 func (m *machine) clearLedgers() {
 	m.streak = newRow(m.cfg.Failures)
 	m.checks = newRow(m.cfg.Fall)

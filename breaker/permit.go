@@ -1,5 +1,7 @@
 package breaker
 
+import "time"
+
 // Permit allows one call. It is a value; the zero Permit does nothing. Copies
 // of it must not be settled too.
 type Permit struct {
@@ -24,7 +26,11 @@ func (p *Permit) Done(o Outcome, err error) {
 func (p *Permit) done(o Outcome, err error) {
 	settled := *p
 	*p = Permit{}
-	if settled.b == nil || settled.lease == 0 && (o > Failure || settled.b.word.Load() != settled.word) {
+	if settled.b == nil {
+		return
+	}
+	// After an opening there may be many stale calls: they need no lock.
+	if settled.lease == 0 && (o > Failure || settled.b.word.Load() != settled.word) {
 		return
 	}
 	settled.b.settle(settled, o, err)
@@ -39,27 +45,37 @@ func (b *Breaker) settle(p Permit, o Outcome, err error) {
 	b.unlock(now)
 }
 
-// allowTrial is Allow in every state but Closed.
-func (b *Breaker) allowTrial(w uint64) (Permit, error) {
-	for {
-		switch {
-		case w&wordEnded != 0:
-			return Permit{}, nil
-		case State(w&wordState) == Closed:
-			return Permit{b: b, word: w}, nil
-		case State(w&wordState) == Open || w&wordFull != 0:
-			if e := b.refusal.Load(); e != nil {
-				return Permit{}, e
-			}
-		default:
-			now := b.lock()
-			id, ok := b.m.lease(now)
-			gen := b.m.gen
-			b.unlock(now)
-			if ok {
-				return Permit{b: b, word: gen << wordBits, lease: id}, nil
-			}
-		}
-		w = b.word.Load()
+// allowSlowly is Allow in every state but Closed.
+func (b *Breaker) allowSlowly(w uint64) (Permit, error) {
+	if w&wordEnded != 0 {
+		return Permit{}, nil
 	}
+	if State(w&wordState) == Open || w&wordFull != 0 {
+		if refusal := b.refusal.Load(); refusal != nil {
+			return Permit{}, refusal
+		}
+	}
+	now := b.lock()
+	p, refusal := b.admitLocked(now)
+	b.unlock(now)
+	if refusal != nil {
+		return Permit{}, refusal
+	}
+	return p, nil
+}
+
+// admitLocked decides what the word could not, or no longer, tell.
+func (b *Breaker) admitLocked(now time.Time) (Permit, *OpenError) {
+	p := Permit{b: b, word: b.m.gen << wordBits} // as Allow gives it, in Closed
+	switch {
+	case b.ended:
+		return Permit{}, nil
+	case b.m.state() == Closed:
+		return p, nil
+	}
+	var ok bool
+	if p.lease, ok = b.m.lease(now); ok {
+		return p, nil
+	}
+	return Permit{}, b.m.refused()
 }
