@@ -1,6 +1,7 @@
 package resilient
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -9,7 +10,7 @@ import (
 )
 
 // answer returns the error of a call's last attempt as the caller sees it.
-func (s *Store) answer(a *attempt) error {
+func (s *Store) answer(ctx context.Context, a *attempt) error {
 	switch {
 	case a.err == nil || a.refusal != notRefused:
 		return a.err
@@ -18,7 +19,7 @@ func (s *Store) answer(a *attempt) error {
 	}
 	e := &Error{Op: a.op, Store: s.cfg.Name, Class: a.class, Attempts: a.number, Err: a.err}
 	if a.class == Canceled {
-		e.Err = withCause(a.err, a.ctx.Err())
+		e.Err = withCause(a.err, ctx.Err())
 		if !a.sent {
 			e.Attempts = 0
 		}

@@ -14,8 +14,7 @@ import (
 // told.
 type attempt struct {
 	store   *Store
-	ctx     context.Context // the caller's
-	began   time.Time       // zero where nobody needs it
+	began   time.Time // zero where nobody needs it
 	timeout *TimeoutContext
 	permit  breaker.Permit
 	err     error
@@ -52,13 +51,13 @@ func (r refusal) reason() string {
 	}
 }
 
-// run makes the attempt.
-func (a *attempt) run(call func(context.Context) error) {
+// run makes the attempt. ctx is the caller's.
+func (a *attempt) run(ctx context.Context, call func(context.Context) error) {
 	s := a.store
 	if s.counted {
 		if n := s.inFlight.Add(1); s.cfg.MaxInFlight > 0 && n > int64(s.cfg.MaxInFlight) {
 			s.inFlight.Add(-1)
-			a.refuse(refusedBusy, &s.refusals[a.op].busy)
+			a.refuse(ctx, refusedBusy, &s.refusals[a.op].busy)
 			return
 		}
 	}
@@ -67,12 +66,11 @@ func (a *attempt) run(call func(context.Context) error) {
 		if s.counted {
 			s.inFlight.Add(-1)
 		}
-		a.refuse(refusedOpen, s.refusals[a.op].open(err))
+		a.refuse(ctx, refusedOpen, s.refusals[a.op].open(err))
 		return
 	}
 	a.permit = permit
-	defer a.end()
-	ctx := a.ctx
+	defer a.end(ctx)
 	if limit := s.cfg.timeout(a.op); limit > 0 {
 		ctx = a.bound(ctx, limit)
 	} else if s.timed {
@@ -98,17 +96,17 @@ func (a *attempt) bound(ctx context.Context, limit time.Duration) context.Contex
 }
 
 // refuse ends an attempt that is not made.
-func (a *attempt) refuse(why refusal, err error) {
+func (a *attempt) refuse(ctx context.Context, why refusal, err error) {
 	a.class, a.outcome, a.err, a.refusal = Refused, breaker.Ignored, err, why
 	if a.store.cfg.Observer != nil {
 		a.began = time.Now()
-		a.tell()
+		a.tell(ctx)
 	}
 }
 
 // end settles the attempt. It is deferred and looks for a panic only to turn
 // it into an error: the permit is settled even when the goroutine ends.
-func (a *attempt) end() {
+func (a *attempt) end(ctx context.Context) {
 	if !a.returned {
 		a.unwound(recover())
 	}
@@ -123,7 +121,7 @@ func (a *attempt) end() {
 		a.doubt()
 	}
 	if a.store.cfg.Observer != nil {
-		a.tell()
+		a.tell(ctx)
 	}
 }
 
@@ -151,9 +149,9 @@ func (a *attempt) doubt() {
 }
 
 // tell gives the observer the one event of the attempt.
-func (a *attempt) tell() {
+func (a *attempt) tell(ctx context.Context) {
 	now := time.Now()
-	a.store.tell(a.ctx, Event{
+	a.store.tell(ctx, Event{
 		Kind: KindCall, Time: now, Op: a.op, Class: a.class, Duration: now.Sub(a.began), Attempt: a.number,
 		Ambiguous: a.uncertain(), Reason: a.refusal.reason(), Err: a.err,
 	})

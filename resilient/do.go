@@ -76,8 +76,8 @@ func (s *Store) try(ctx context.Context, r request, call func(context.Context) e
 		return OK, 0, nil
 	}
 	var a attempt // not a literal, which would be made twice
-	a.store, a.ctx, a.op, a.number = s, ctx, r.op, 1
-	a.run(call)
+	a.store, a.op, a.number = s, r.op, 1
+	a.run(ctx, call)
 	switch {
 	case a.err == nil:
 		if s.retrying {
@@ -87,7 +87,7 @@ func (s *Store) try(ctx context.Context, r request, call func(context.Context) e
 	case s.retrying && a.class != Missing:
 		s.again(ctx, &a, call)
 	}
-	return a.class, a.number, s.answer(&a)
+	return a.class, a.number, s.answer(ctx, &a)
 }
 
 // tell gives e to the observer, with the names of the group and the store.

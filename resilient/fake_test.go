@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -206,14 +205,6 @@ func wrap(t testing.TB, kv KVWithHealth, cfg Config) *Store {
 func hangs(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
-}
-
-// after returns a call that takes d, whatever its ctx says, and returns err.
-func after(d time.Duration, err error) func(context.Context) error {
-	return func(context.Context) error {
-		time.Sleep(d)
-		return err
-	}
 }
 
 // states returns the states that a breaker went through.

@@ -12,7 +12,7 @@ import (
 // The prober and all callers of Health share it. It runs on a context of its
 // own, which only Close ends.
 type flight struct {
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // of no caller: Close ends it
 	cancel context.CancelFunc
 	last   atomic.Pointer[Check] // the latest that was not cut short
 	sure   atomic.Bool           // it was a verdict, not ErrHealthUnknown

@@ -71,6 +71,7 @@ func (a *attempt) ended(ctx context.Context, by Class) {
 			a.class = Failed
 		}
 		a.outcome, a.hung = breaker.Failure, true
+		a.err = withCause(a.err, ErrTimeout)
 		return
 	}
 	a.class, a.outcome = Canceled, breaker.Ignored

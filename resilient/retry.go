@@ -16,8 +16,8 @@ import (
 func (s *Store) again(ctx context.Context, a *attempt, call func(context.Context) error) {
 	delays := s.cfg.Retry.delays()
 	for a.number < s.cfg.Retry.Attempts && s.worthRetrying(a) && s.sleep(ctx, delays.NextBackOff()) {
-		next := attempt{store: s, ctx: ctx, op: a.op, number: a.number + 1}
-		next.run(call)
+		next := attempt{store: s, op: a.op, number: a.number + 1}
+		next.run(ctx, call)
 		if next.refusal != notRefused {
 			return // what the store itself said last is the better answer
 		}

@@ -13,7 +13,7 @@ import (
 // for, and everything is left to that context from then on. It is safe for
 // concurrent use, and its children start no goroutine.
 type TimeoutContext struct {
-	parent   context.Context
+	parent   context.Context //nolint:containedctx // it is one
 	deadline time.Time
 	own      bool // deadline is earlier than the parent's
 	real     atomic.Pointer[realContext]
@@ -22,7 +22,7 @@ type TimeoutContext struct {
 // realContext is the standard library's context that a TimeoutContext turns
 // into.
 type realContext struct {
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // part of one
 	cancel context.CancelFunc
 }
 
