@@ -48,39 +48,69 @@ func (e *env) together(what string, fn func(client int) error) {
 	err := e.finishes(what, func() error {
 		var wg sync.WaitGroup
 		errs := make([]error, clients)
+		start := make(chan struct{})
 		for g := range errs {
-			wg.Go(func() { errs[g] = fn(g) })
+			wg.Go(func() {
+				<-start
+				errs[g] = fn(g)
+			})
 		}
+		close(start)
 		wg.Wait()
 		return errors.Join(errs...)
 	})
 	require.NoError(e, err)
 }
 
-// sameKey has all clients write, read and delete one key. Each value that is
-// read was written, by somebody who had begun to write it.
+// sameKey has half of the clients write, read and delete one key while the
+// others only read it. Each value that is read was written, by somebody who had
+// begun to write it.
 func sameKey(e *env) {
 	s := e.open()
 	ctx := e.Context()
 	var begun [clients]atomic.Int64
+	var left atomic.Int64
+	left.Store(clients / 2)
+	read := func() error {
+		value, err := s.kv.GetRaw(ctx, "key")
+		if errors.Is(err, resilient.ErrNotFound) {
+			return nil
+		}
+		if err == nil {
+			err = written(value, &begun)
+		}
+		if err != nil {
+			return fmt.Errorf("GetRaw: %w", err)
+		}
+		return nil
+	}
+	write := func(g, i int) error {
+		begun[g].Store(int64(i))
+		if err := s.kv.SetRaw(ctx, "key", stamp(g, i)); err != nil {
+			return fmt.Errorf("SetRaw: %w", err)
+		}
+		if err := read(); err != nil || i%5 != g%5 {
+			return err
+		}
+		if err := s.kv.Delete(ctx, "key"); err != nil {
+			return fmt.Errorf("Delete: %w", err)
+		}
+		return nil
+	}
+	rounds := e.size(100, 40)
 	e.together("clients on one key", func(g int) error {
-		for i := 1; i <= e.size(50, 15); i++ {
-			begun[g].Store(int64(i))
-			if err := s.kv.SetRaw(ctx, "key", stamp(g, i)); err != nil {
-				return fmt.Errorf("SetRaw: %w", err)
+		if g >= clients/2 {
+			for left.Load() > 0 {
+				if err := read(); err != nil {
+					return err
+				}
 			}
-			value, err := s.kv.GetRaw(ctx, "key")
-			if err == nil {
-				err = written(value, &begun)
-			}
-			if err != nil && !errors.Is(err, resilient.ErrNotFound) {
-				return fmt.Errorf("GetRaw: %w", err)
-			}
-			if i%5 != g%5 {
-				continue
-			}
-			if err := s.kv.Delete(ctx, "key"); err != nil {
-				return fmt.Errorf("Delete: %w", err)
+			return nil
+		}
+		defer left.Add(-1)
+		for i := 1; i <= rounds; i++ {
+			if err := write(g, i); err != nil {
+				return err
 			}
 		}
 		return nil

@@ -145,6 +145,7 @@ func cancelMany(e *env) {
 			}
 			return s.kv.SetRaw(ctx, "other", value)
 		})
+		s.set("next", value)
 	}
 	for range 20 {
 		s.holds("key", value)

@@ -19,7 +19,7 @@ func lifecycleCases(h Harness, can abilities) []testCase {
 			s := e.open()
 			s.set("key", nil)
 			for range 3 {
-				require.NoError(e, s.kv.Close())
+				require.NoError(e, e.finishes("Close", s.kv.Close))
 			}
 		}},
 		{"Close_Concurrent", func(e *env) {

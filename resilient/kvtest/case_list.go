@@ -60,7 +60,7 @@ func listCases() []testCase {
 		}},
 		{"ListedKeysAreGettable", func(e *env) {
 			s := e.open()
-			for _, key := range []string{"a", "a/b", "é", "a b", "A"} {
+			for _, key := range []string{"a", "a/b", "é", "a b", "A", "Key", "É/Ü"} {
 				s.set(key, []byte("value of "+key))
 			}
 			for _, key := range s.list("") {
@@ -140,7 +140,7 @@ func listUnderWrites(e *env) {
 		})
 	}
 	lister.Go(func() {
-		for {
+		for i := 0; ; i++ {
 			keys, err := s.kv.List(ctx, "k")
 			if err == nil {
 				err = inOrder(keys, stay)
@@ -151,7 +151,9 @@ func listUnderWrites(e *env) {
 			}
 			select {
 			case <-stop:
-				return
+				if i >= 10 {
+					return
+				}
 			default:
 			}
 		}

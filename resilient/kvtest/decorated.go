@@ -23,7 +23,7 @@ func RunDecorated(t *testing.T, h Harness) {
 			runSuite(t, h.under(d), true)
 			t.Run("Decorator", func(t *testing.T) {
 				for _, c := range decoratorCases(d) {
-					t.Run(c.name, func(t *testing.T) { c.run(&env{TB: t, h: h, short: true}) })
+					t.Run(c.name, func(t *testing.T) { c.run(newEnv(t, h, true)) })
 				}
 			})
 		})
@@ -76,6 +76,7 @@ func decoratorCases(d decorator) []testCase {
 	// over returns a store under d and the means to make it fail.
 	over := func(e *env) (*store, *Fault) {
 		fault := NewFault(e.h.Open(e.TB))
+		e.Cleanup(func() { _ = fault.Close() }) // ends what hangs, whatever d does
 		return e.use(d.wrap(e.TB, fault)), fault
 	}
 	cases := []testCase{

@@ -19,8 +19,13 @@ const patience = 10 * time.Second
 // env is what a case runs in.
 type env struct {
 	testing.TB
-	h     Harness
-	short bool
+	h        Harness
+	short    bool
+	patience time.Duration
+}
+
+func newEnv(tb testing.TB, h Harness, short bool) *env {
+	return &env{TB: tb, h: h, short: short, patience: patience}
 }
 
 // size returns full, or few with -short.
@@ -47,7 +52,11 @@ func (e *env) reopen(s *store) *store {
 func (e *env) use(kv resilient.KVWithHealth) *store {
 	e.Helper()
 	require.NotNil(e, kv, "the harness returned no store")
-	e.Cleanup(func() { _ = kv.Close() })
+	e.Cleanup(func() {
+		if _, ok := e.within(kv.Close); !ok {
+			e.Errorf("Close has not returned after %v", e.patience)
+		}
+	})
 	s := &store{env: e, kv: kv}
 	s.batch, _ = kv.(resilient.Batcher)
 	return s
@@ -60,16 +69,25 @@ func (e *env) mayRefuse(key string) bool { return e.h.SkipKeys != nil && e.h.Ski
 // patience. fn must not end the test.
 func (e *env) finishes(what string, fn func() error) error {
 	e.Helper()
+	err, ok := e.within(fn)
+	if !ok {
+		require.FailNow(e, fmt.Sprintf("%s has not returned after %v", what, e.patience), "%s", stacks())
+	}
+	return err
+}
+
+// within runs fn on a goroutine of its own; ok is false if it takes longer than
+// patience.
+func (e *env) within(fn func() error) (err error, ok bool) {
 	done := make(chan error, 1)
 	go func() { done <- fn() }()
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(e.patience)
 	defer timer.Stop()
 	select {
 	case err := <-done:
-		return err
+		return err, true
 	case <-timer.C:
-		require.FailNow(e, fmt.Sprintf("%s has not returned after %v", what, patience), "%s", stacks())
-		return nil
+		return nil, false
 	}
 }
 
@@ -82,12 +100,12 @@ func stacks() []byte {
 // eventually fails if ok does not come true within patience.
 func (e *env) eventually(what string, ok func() bool) {
 	e.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(e.patience)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		if time.Now().After(deadline) {
-			require.FailNow(e, fmt.Sprintf("%s: still not so after %v", what, patience), "%s", stacks())
+			require.FailNow(e, fmt.Sprintf("%s: still not so after %v", what, e.patience), "%s", stacks())
 		}
 		<-tick.C
 	}

@@ -46,7 +46,7 @@ func runSuite(t *testing.T, h Harness, short bool) {
 		t.Run(g.name, func(t *testing.T) {
 			for _, c := range g.cases {
 				t.Run(c.name, func(t *testing.T) {
-					c.run(&env{TB: t, h: h, short: short})
+					c.run(newEnv(t, h, short))
 				})
 			}
 		})
