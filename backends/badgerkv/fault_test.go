@@ -1,10 +1,7 @@
 package badgerkv
 
 import (
-	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -13,7 +10,6 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/holdfastkv/holdfast/resilient"
 )
@@ -134,61 +130,4 @@ func TestTheMessageThatTheListenerWaitsForIsInBadger(t *testing.T) {
 	source, err := os.ReadFile(filepath.Join(string(out[:len(out)-1]), "value.go"))
 	require.NoError(t, err)
 	require.Contains(t, string(source), `Errorf("`+syncFailed)
-}
-
-// childDir is the variable that makes the test binary fill a disk.
-const childDir = "HOLDFAST_BADGERKV_FILL"
-
-// Ways in which fillDisk ends.
-const (
-	childRefused = 42
-	childFailed  = 43
-)
-
-func TestAFullDiskIsARefusalAndNotTheEndOfTheProcess(t *testing.T) {
-	mount := t.TempDir()
-	if err := unix.Mount("none", mount, "tmpfs", 0, "size=352m"); err != nil {
-		t.Skipf("a full disk needs the right to mount a tmpfs (run as root): %v", err)
-	}
-	defer func() { require.NoError(t, unix.Unmount(mount, unix.MNT_DETACH)) }()
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), childDir+"="+filepath.Join(mount, "store"))
-	out, err := child.CombinedOutput()
-	var exit *exec.ExitError
-	require.ErrorAs(t, err, &exit)
-	require.Equal(t, childRefused, exit.ExitCode(), "%.2000s", out)
-}
-
-// fillDisk writes to a store in dir until that is refused and then expects it
-// to be sane: this is what the child process does.
-func fillDisk(dir string) int {
-	ctx, value := context.Background(), make([]byte, 1<<20)
-	kv, err := Open(dir, Config{NoSync: true})
-	if err != nil {
-		fmt.Println(err)
-		return childFailed
-	}
-	n := 0
-	for ; err == nil && n < 10000; n++ {
-		_, _ = rand.Read(value) // badger compresses
-		err = kv.SetRaw(ctx, fmt.Sprint("key ", n), value)
-	}
-	if !errors.Is(err, resilient.ErrRefused) || n < 50 {
-		fmt.Println("write", n, err)
-		return childFailed
-	}
-	if err := kv.Health(ctx); !errors.Is(err, resilient.ErrRefused) {
-		fmt.Println("health", err)
-		return childFailed
-	}
-	got, err := kv.GetRaw(ctx, fmt.Sprint("key ", n-2))
-	if err != nil || len(got) != len(value) {
-		fmt.Println("read", err)
-		return childFailed
-	}
-	if err := kv.Close(); err != nil {
-		fmt.Println("close", err)
-		return childFailed
-	}
-	return childRefused
 }
