@@ -12,7 +12,7 @@ import (
 // and does, the next is asked for all of them, and if nobody would know, it is
 // ErrUncertain.
 func (f *KV) BatchGetRaw(ctx context.Context, keys []string) (map[string][]byte, error) {
-	if err := f.ready(ctx, resilient.OpBatchGet, keys...); err != nil {
+	if err := f.readyForAll(ctx, resilient.OpBatchGet, keys); err != nil {
 		return nil, err
 	}
 	if len(keys) == 0 {

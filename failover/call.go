@@ -7,13 +7,32 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-// ready refuses a call that must not begin: after Close, with a ctx that has
-// ended, or with a key that not every member could keep.
-func (f *KV) ready(ctx context.Context, op resilient.Op, keys ...string) error {
+// ready refuses a call that must not begin: after Close, or with a ctx that
+// has ended.
+func (f *KV) ready(ctx context.Context, op resilient.Op) error {
 	if f.closing.Load() {
 		return &Error{Op: op, Class: resilient.Refused, reason: resilient.ErrClosed}
 	}
 	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// readyFor is ready for a call that names a key.
+func (f *KV) readyFor(ctx context.Context, op resilient.Op, key string) error {
+	if err := f.ready(ctx, op); err != nil {
+		return err
+	}
+	if err := f.checkKey(key); err != nil {
+		return &Error{Op: op, Class: resilient.Invalid, reason: err}
+	}
+	return nil
+}
+
+// readyForAll is ready for a call that names keys.
+func (f *KV) readyForAll(ctx context.Context, op resilient.Op, keys []string) error {
+	if err := f.ready(ctx, op); err != nil {
 		return err
 	}
 	for _, key := range keys {

@@ -76,22 +76,36 @@ func memberFaults(members []resilient.KVWithHealth) []error {
 	if len(members) > maxMembers {
 		errs = append(errs, fmt.Errorf("failover: %d members, at most %d", len(members), maxMembers))
 	}
-	seen := map[resilient.KVWithHealth]int{}
+	seen := map[resilient.KV]int{} // the stores that are decorated in the end
 	for i, m := range members {
 		if isNil(m) {
 			errs = append(errs, fmt.Errorf("failover: member %d is nil", i))
 			continue
 		}
-		if !reflect.TypeOf(m).Comparable() {
+		root := resilient.Root(m)
+		if !hasIdentity(root) {
 			continue
 		}
-		if first, twice := seen[m]; twice {
+		if first, twice := seen[root]; twice {
 			errs = append(errs, fmt.Errorf("failover: members %d and %d are the same store", first, i))
 			continue
 		}
-		seen[m] = i
+		seen[root] = i
 	}
 	return errs
+}
+
+// hasIdentity reports whether kv can be told from another store by comparing:
+// pointers to types of no size may be equal though the stores are not the same.
+func hasIdentity(kv resilient.KV) bool {
+	t := reflect.TypeOf(kv)
+	if !t.Comparable() {
+		return false
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Size() > 0
 }
 
 // isNil reports whether kv is nil or a typed nil.

@@ -42,7 +42,12 @@ func (r *read) next() (p *peer, left int) {
 func (r *read) ask(ctx context.Context, p *peer, left int, call func(context.Context, *peer) error) (over bool, err error) {
 	r.tried = r.tried.with(p.i)
 	complete := p.complete // as it is when the member is asked, not when it has answered
-	err = r.call(ctx, p, left, call)
+	return r.heed(ctx, p, complete, r.call(ctx, p, left, call))
+}
+
+// heed takes p's answer. It reports whether the call is over, with the error
+// to return.
+func (r *read) heed(ctx context.Context, p *peer, complete bool, err error) (over bool, _ error) {
 	switch classOf(err) {
 	case resilient.OK:
 		r.served = p
@@ -112,7 +117,7 @@ func classOfAll(errs []*resilient.Error) resilient.Class {
 // the newest version if some member has not got it yet. The caller owns the
 // slice.
 func (f *KV) GetRaw(ctx context.Context, key string) ([]byte, error) {
-	if err := f.ready(ctx, resilient.OpGet, key); err != nil {
+	if err := f.readyFor(ctx, resilient.OpGet, key); err != nil {
 		return nil, err
 	}
 	c := f.begin(resilient.OpGet)
@@ -125,7 +130,20 @@ func (f *KV) GetRaw(ctx context.Context, key string) ([]byte, error) {
 // get looks key up before each attempt: what is in the overlay is the answer.
 // While nothing is owed or being written, the first member's answer is as new
 // as any, and no look-up is needed.
-func (f *KV) get(ctx context.Context, r *read, key string) (value []byte, err error) {
+func (f *KV) get(ctx context.Context, r *read, key string) ([]byte, error) {
+	if _, bounded := ctx.Deadline(); !bounded {
+		if p := f.route.view.Load().first; p != nil && f.overlay.entries.Load() == 0 {
+			value, err := p.m.GetRaw(ctx, key)
+			r.tried = r.tried.with(p.i)
+			if over, err := r.heed(ctx, p, p.complete, err); over {
+				return value, err
+			}
+		}
+	}
+	return f.getFromAny(ctx, r, key)
+}
+
+func (f *KV) getFromAny(ctx context.Context, r *read, key string) (value []byte, err error) {
 	call := func(ctx context.Context, p *peer) error {
 		value, err = p.m.GetRaw(ctx, key)
 		return err

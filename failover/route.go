@@ -15,6 +15,7 @@ type view struct {
 	order  []*peer // ready ones first, each part most wanted first; drained ones are not in it
 	ready  int     // how many of order are ready
 	active *peer   // the one that calls try first; nil if all are drained
+	first  *peer   // active, if it is the first member and ready; else nil
 	// doubtful members are sent a write only if no other takes it: their
 	// breaker is open, or a call to them timed out and no check has cleared
 	// them since.
@@ -88,6 +89,9 @@ func (r *route) arrange(now time.Time) *view {
 	})
 	if len(v.order) > 0 {
 		v.active = v.order[0]
+		if v.ready > 0 && v.active.i == 0 {
+			v.first = v.active
+		}
 	}
 	return v
 }

@@ -13,7 +13,7 @@ import (
 // resilient.ErrRefused means that nothing was applied; one that matches
 // resilient.ErrAmbiguous, that the write may take effect. The value is copied.
 func (f *KV) SetRaw(ctx context.Context, key string, value []byte) error {
-	if err := f.ready(ctx, resilient.OpSet, key); err != nil {
+	if err := f.readyFor(ctx, resilient.OpSet, key); err != nil {
 		return err
 	}
 	if err := f.checkValue(resilient.OpSet, value); err != nil {
@@ -27,7 +27,7 @@ func (f *KV) SetRaw(ctx context.Context, key string, value []byte) error {
 
 // Delete removes key; as SetRaw otherwise. A key that is not there is no error.
 func (f *KV) Delete(ctx context.Context, key string) error {
-	if err := f.ready(ctx, resilient.OpDelete, key); err != nil {
+	if err := f.readyFor(ctx, resilient.OpDelete, key); err != nil {
 		return err
 	}
 	e := &entry{key: key, delete: true}
@@ -40,7 +40,7 @@ func (f *KV) Delete(ctx context.Context, key string) error {
 // after any key was sent is ambiguous as a whole.
 func (f *KV) BatchSetRaw(ctx context.Context, kv map[string][]byte) error {
 	keys := slices.Sorted(maps.Keys(kv))
-	if err := f.ready(ctx, resilient.OpBatchSet, keys...); err != nil || len(keys) == 0 {
+	if err := f.readyForAll(ctx, resilient.OpBatchSet, keys); err != nil || len(keys) == 0 {
 		return err
 	}
 	entries := make([]*entry, len(keys))
@@ -62,7 +62,7 @@ func (f *KV) BatchDelete(ctx context.Context, keys []string) error {
 	keys = slices.Clone(keys)
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
-	if err := f.ready(ctx, resilient.OpBatchDelete, keys...); err != nil || len(keys) == 0 {
+	if err := f.readyForAll(ctx, resilient.OpBatchDelete, keys); err != nil || len(keys) == 0 {
 		return err
 	}
 	entries := make([]*entry, len(keys))
