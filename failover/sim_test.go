@@ -28,15 +28,15 @@ type simulation struct {
 	clients int
 	calls   int // per client
 
-	stores   []*simStore
-	group    *failover.KV
-	history  *history
+	stores  []*simStore
+	group   *failover.KV
+	history *history
+
+	mu       sync.Mutex // guards all below
+	faulty   int
 	faults   int
 	switches int
 	overlaps int // writes that began while a member was at fault
-
-	mu     sync.Mutex // guards faulty
-	faulty int
 }
 
 // verdict is what a run has shown.
@@ -241,6 +241,8 @@ func (s *simulation) comesToRest() bool {
 
 func (s *simulation) judge(rested bool) verdict {
 	h := s.history
+	s.mu.Lock() // the end of a hold may be told now
+	defer s.mu.Unlock()
 	v := verdict{
 		ops: h.calls, failed: h.failed, unsure: h.unsure, faults: s.faults, switches: s.switches, overlaps: s.overlaps,
 	}
