@@ -6,54 +6,74 @@ import (
 	"time"
 )
 
-// backlog lists what is owed, oldest first, and counts it per member.
+// backlog lists what is owed, oldest first, and the copies that are to be
+// removed, and counts both per member.
 type backlog struct {
-	mu     sync.Mutex // guards all below and the items
-	items  *list.List // of *backlogItem
-	counts []int      // per member
-	bytes  int64
+	mu       sync.Mutex // guards all below and the items
+	owed     *list.List // of *backlogItem with somebody who is owed
+	removals *list.List // of the others
+	counts   []owing    // per member
+	bytes    int64      // of what is owed
 }
+
+// owing is how much there is to do at one member.
+type owing struct{ writes, removals int }
 
 // backlogItem is an entry's place in the backlog.
 type backlogItem struct {
-	key   string
-	size  int64
-	owed  Members
-	since time.Time // when a version of the key was first owed
-	at    *list.Element
+	key    string
+	size   int64
+	owed   Members
+	remove Members
+	since  time.Time // when a version of the key was first owed
+	at     *list.Element
+	in     *list.List
 }
 
 func newBacklog(members int) *backlog {
-	return &backlog{items: list.New(), counts: make([]int, members)}
+	return &backlog{owed: list.New(), removals: list.New(), counts: make([]owing, members)}
 }
 
-// set says who is owed e's version from now on. prev is the item of the
-// version before, whose place e takes; nil if there is none. It returns e's
-// item, nil if nobody is owed.
-func (b *backlog) set(prev *backlogItem, e *entry, owed Members, now time.Time) *backlogItem {
+// set lists what e asks for. prev is the item of the version before, or of e
+// itself, whose place e keeps; nil if there is none. It returns e's item, nil
+// if it asks for nothing.
+func (b *backlog) set(prev *backlogItem, e *entry, now time.Time) *backlogItem {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if prev == nil {
-		if owed == 0 {
+	it := prev
+	if it == nil {
+		if e.idle() {
 			return nil
 		}
-		prev = &backlogItem{key: e.key, since: now}
-		prev.at = b.items.PushBack(prev)
+		it = &backlogItem{key: e.key}
 	}
-	b.countLocked(prev, -1)
-	prev.owed, prev.size = owed, int64(len(e.key)+len(e.value))
-	b.countLocked(prev, 1)
-	if owed == 0 {
-		b.items.Remove(prev.at)
+	b.countLocked(it, -1)
+	it.owed, it.remove, it.size = e.owed, e.remove, int64(len(e.key)+len(e.value))
+	b.countLocked(it, 1)
+	in := b.removals
+	if it.owed != 0 {
+		in = b.owed
+	}
+	if it.in != nil && (it.in != in || e.idle()) {
+		it.in.Remove(it.at)
+		it.in = nil
+	}
+	if e.idle() {
 		return nil
 	}
-	return prev
+	if it.in == nil {
+		it.in, it.at, it.since = in, in.PushBack(it), now
+	}
+	return it
 }
 
 func (b *backlog) countLocked(it *backlogItem, by int) {
 	for i := range b.counts {
 		if it.owed.has(i) {
-			b.counts[i] += by
+			b.counts[i].writes += by
+		}
+		if it.remove.has(i) {
+			b.counts[i].removals += by
 		}
 	}
 	if it.owed != 0 {
@@ -61,24 +81,33 @@ func (b *backlog) countLocked(it *backlogItem, by int) {
 	}
 }
 
-// keysOf returns the keys that member i is owed, oldest first.
-func (b *backlog) keysOf(i int) []string {
+// due returns the keys that something can be done for at member i: those it is
+// owed, oldest first, and those whose copy there can go.
+func (b *backlog) due(i int) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.counts[i] == 0 {
-		return nil
+	var keys []string
+	if b.counts[i].writes > 0 {
+		keys = make([]string, 0, b.counts[i].writes)
+		for at := b.owed.Front(); at != nil; at = at.Next() {
+			if it := at.Value.(*backlogItem); it.owed.has(i) {
+				keys = append(keys, it.key)
+			}
+		}
 	}
-	keys := make([]string, 0, b.counts[i])
-	for at := b.items.Front(); at != nil; at = at.Next() {
-		if it := at.Value.(*backlogItem); it.owed.has(i) {
-			keys = append(keys, it.key)
+	if b.counts[i].removals > 0 {
+		for at := b.removals.Front(); at != nil; at = at.Next() {
+			if it := at.Value.(*backlogItem); it.remove.has(i) {
+				keys = append(keys, it.key)
+			}
 		}
 	}
 	return keys
 }
 
-// count returns how many writes member i is owed.
-func (b *backlog) count(i int) int {
+// count returns how many writes member i is owed, and how many copies there
+// are to be removed.
+func (b *backlog) count(i int) owing {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.counts[i]
@@ -89,8 +118,15 @@ func (b *backlog) count(i int) int {
 func (b *backlog) total() (keys int, bytes int64, oldest time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if front := b.items.Front(); front != nil {
+	if front := b.owed.Front(); front != nil {
 		oldest = front.Value.(*backlogItem).since
 	}
-	return b.items.Len(), b.bytes, oldest
+	return b.owed.Len(), b.bytes, oldest
+}
+
+// empty reports whether there is nothing to do at any member.
+func (b *backlog) empty() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.owed.Len()+b.removals.Len() == 0
 }

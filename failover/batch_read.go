@@ -31,7 +31,7 @@ func (f *KV) batchGet(ctx context.Context, r *read, keys []string) (map[string][
 		unique[key] = struct{}{}
 	}
 	for {
-		known, rest, err := f.split(ctx, unique)
+		known, rest, stale, err := f.split(ctx, unique)
 		if err != nil {
 			return nil, f.canceled(ctx, r.op, r.errs)
 		}
@@ -43,9 +43,13 @@ func (f *KV) batchGet(ctx context.Context, r *read, keys []string) (map[string][
 		if p == nil {
 			return nil, r.failed()
 		}
+		if stale.has(p.i) {
+			r.skip(p)
+			continue
+		}
 		var values map[string][]byte
 		over, err := r.ask(ctx, p, left, func(ctx context.Context, p *peer) (err error) {
-			complete := p.complete
+			complete := p.complete.Load()
 			values, err = p.m.BatchGetRaw(ctx, rest)
 			if err == nil && len(values) < len(rest) && !complete {
 				return resilient.ErrNotFound
@@ -63,9 +67,9 @@ func (f *KV) batchGet(ctx context.Context, r *read, keys []string) (map[string][
 	}
 }
 
-// split returns the values that the overlay has for keys and the keys for
-// which members must be asked.
-func (f *KV) split(ctx context.Context, keys map[string]struct{}) (known map[string][]byte, rest []string, err error) {
+// split returns the values that the overlay has for keys, the keys for which
+// members must be asked, and who must not be because of an old copy.
+func (f *KV) split(ctx context.Context, keys map[string]struct{}) (known map[string][]byte, rest []string, stale Members, err error) {
 	known = map[string][]byte{}
 	rest = make([]string, 0, len(keys))
 	owed := f.overlay.entries.Load() != 0
@@ -73,15 +77,16 @@ func (f *KV) split(ctx context.Context, keys map[string]struct{}) (known map[str
 		var v version
 		if owed {
 			if v, err = f.overlay.lookup(ctx, key); err != nil {
-				return nil, nil, err
+				return nil, nil, 0, err
 			}
 		}
 		switch {
 		case !v.found:
 			rest = append(rest, key)
+			stale |= v.remove
 		case !v.delete:
 			known[key], _ = v.copied()
 		}
 	}
-	return known, rest, nil
+	return known, rest, stale, nil
 }

@@ -40,7 +40,7 @@ func (f *KV) close() error {
 
 // lastChance hands back what would be lost, and says what is.
 func (f *KV) lastChance() error {
-	if keys, _, _ := f.backlog.total(); keys == 0 {
+	if f.backlog.empty() {
 		return nil
 	}
 	var timeout time.Duration
@@ -54,11 +54,11 @@ func (f *KV) lastChance() error {
 		return nil
 	}
 	for _, p := range f.peers {
-		if n := f.backlog.count(p.i); n > 0 {
-			f.tell(ctx, resilient.Event{Kind: resilient.KindLost, Time: time.Now(), Store: p.name, Count: n, Reason: "closed", Err: ErrOwed})
+		if o := f.backlog.count(p.i); o != (owing{}) {
+			f.tell(ctx, resilient.Event{Kind: resilient.KindLost, Time: time.Now(), Store: p.name, Count: o.writes, Reason: "closed", Err: ErrOwed})
 		}
 	}
-	return fmt.Errorf("%w: %v", ErrOwed, f.Owed())
+	return fmt.Errorf("%w: %s", ErrOwed, f.allOwed())
 }
 
 func closePeer(p *peer) error {

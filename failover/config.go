@@ -13,13 +13,18 @@ type Writes uint8
 
 // The modes of writing.
 const (
-	// Handoff: the first candidate that takes a write has it, and what another
-	// member took in place of the first is handed back to it.
+	// Handoff: the first member holds everything. While it is away the next
+	// one takes its writes in its place: these are owed to the first, handed
+	// back to it, and then removed from the other. Reads of other keys fail
+	// meanwhile, with ErrUncertain.
 	Handoff Writes = iota
-	// Mirror: every member gets every write, side by side. One member has it
-	// and every other has it, or the journal has it for them.
+	// Mirror: every member gets every write, side by side. A write is
+	// acknowledged when one member has it and every other has it, or is owed
+	// it. For members that are full copies of each other.
 	Mirror
-	// MirrorStrict: as Mirror, and the intent is durable before it is sent.
+	// MirrorStrict: as Mirror, and the intent is durable before anything is
+	// sent: not even a value that was seen but never acknowledged is un-seen by
+	// a crash. Needs a durable Journal.
 	MirrorStrict
 	// PrimaryOnly: only the first member is written to.
 	PrimaryOnly
@@ -35,12 +40,13 @@ func (w Writes) String() string {
 	return "unknown"
 }
 
-// Config configures a group. The zero value asks for Handoff, which New does
-// not offer yet: set Writes to Mirror.
+// Config configures a group. The zero value makes one whose first member holds
+// everything and whose others stand in for it (Handoff).
 type Config struct {
 	// Name of the group in events, errors and Status; "" = "failover".
 	Name string
-	// Writes is the mode. Only Mirror is built; New refuses the others.
+	// Writes is the mode; 0 = Handoff. New refuses PrimaryOnly, which is not
+	// built yet.
 	Writes Writes
 	// Journal keeps what members are owed; the group closes it. nil =
 	// MemoryJournal(0): what is owed survives the outage, not this process.
@@ -109,8 +115,16 @@ func (c Config) faults() []error {
 	}
 	switch c.Writes {
 	case Mirror:
-	case Handoff, MirrorStrict, PrimaryOnly:
-		bad("Writes", "%s is not built yet, use Mirror", c.Writes)
+	case Handoff:
+		if c.Complete {
+			bad("Complete", "with %s only the first member holds everything; set Writes to Mirror, or leave Complete out", c.Writes)
+		}
+	case MirrorStrict:
+		if c.Journal == nil || !c.Journal.Durable() {
+			bad("Journal", "%s needs a journal that outlives the process", c.Writes)
+		}
+	case PrimaryOnly:
+		bad("Writes", "%s is not built yet", c.Writes)
 	default:
 		bad("Writes", "%d is no mode", c.Writes)
 	}

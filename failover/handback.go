@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,15 +51,15 @@ func (f *KV) care(p *peer) time.Duration {
 			return p.window / 8
 		}
 	}
-	if f.backlog.count(p.i) > 0 {
+	if due := f.backlog.due(p.i); len(due) > 0 {
 		workers := handBackWorkers
 		if st.state == breaker.HalfOpen {
 			workers = 1 // its breaker lets a few through
 		}
-		if pass := f.handBack(f.ctx, p, workers); pass.tainted {
+		if pass := f.handBack(f.ctx, p, due, workers); pass.tainted {
 			f.proveQuiet(f.ctx, p)
 		}
-		if f.backlog.count(p.i) > 0 {
+		if len(f.backlog.due(p.i)) > 0 {
 			return p.window / 8
 		}
 	}
@@ -127,9 +128,8 @@ type pass struct {
 	err     error // the member refused or failed: the pass was stopped
 }
 
-// handBack hands back to p what it is owed, oldest first.
-func (f *KV) handBack(ctx context.Context, p *peer, workers int) pass {
-	keys := f.backlog.keysOf(p.i)
+// handBack hands the keys that are due at p back to it, in their order.
+func (f *KV) handBack(ctx context.Context, p *peer, keys []string, workers int) pass {
 	var (
 		next, handed atomic.Int64
 		tainted      atomic.Bool
@@ -148,7 +148,7 @@ func (f *KV) handBack(ctx context.Context, p *peer, workers int) pass {
 					failed.CompareAndSwap(nil, &err)
 				case did == skipped:
 					tainted.Store(true)
-				case did == handed1:
+				case did == handedBack:
 					handed.Add(1)
 				}
 			}
@@ -174,13 +174,15 @@ func (f *KV) handBack(ctx context.Context, p *peer, workers int) pass {
 type step uint8
 
 const (
-	gone    step = iota // nothing is owed any more
-	skipped             // an earlier call may still apply, or the member will not take the value
-	handed1             // handed back
+	gone       step = iota // nothing is owed any more
+	skipped                // an earlier call may still apply, or the member will not take the value
+	handedBack             // the member has the version
+	cleaned                // the member's copy is gone
 )
 
-// handBackKey hands one key back, under its lock, so that no newer version is
-// written meanwhile. An error stops the pass.
+// handBackKey hands one key back, or removes the copy of one that nobody is
+// owed, under its lock, so that no newer version is written meanwhile. An error
+// stops the pass.
 func (f *KV) handBackKey(ctx context.Context, p *peer, key string) (step, error) {
 	s := f.overlay.stripe(key)
 	if err := s.lock(ctx); err != nil {
@@ -192,20 +194,29 @@ func (f *KV) handBackKey(ctx context.Context, p *peer, key string) (step, error)
 	s.mu.Lock()
 	e := s.m[key]
 	owed := e != nil && e.owed.has(p.i)
-	blocked := owed && e.taints.blocks(p.i, quiet)
+	copied := e != nil && e.owed == 0 && e.remove.has(p.i)
+	blocked := (owed || copied) && e.blocked(p, quiet)
 	s.mu.Unlock()
 	switch {
-	case !owed:
+	case !owed && !copied:
 		return gone, nil
 	case blocked:
 		return skipped, nil
 	}
 
-	err := f.send(ctx, p, e)
+	var err error
+	if owed && !e.delete {
+		err = p.m.SetRaw(ctx, key, e.value)
+	} else if err = p.m.Delete(ctx, key); classOf(err) == resilient.Missing {
+		err = nil
+	}
 	switch class := classOf(err); {
-	case err == nil, e.delete && class == resilient.Missing:
+	case err == nil && owed:
 		f.got(e, p)
-		return handed1, nil
+		return handedBack, nil
+	case err == nil:
+		f.removed(e, p)
+		return cleaned, nil
 	case class == resilient.Invalid:
 		return skipped, nil
 	case refused(err):
@@ -216,17 +227,9 @@ func (f *KV) handBackKey(ctx context.Context, p *peer, key string) (step, error)
 	return gone, err
 }
 
-// send writes e at p.
-func (f *KV) send(ctx context.Context, p *peer, e *entry) error {
-	if e.delete {
-		return p.m.Delete(ctx, e.key)
-	}
-	return p.m.SetRaw(ctx, e.key, e.value)
-}
-
 // Flush hands back now what members are owed, and waits for what has to wait.
-// It returns nil only if nothing is owed; else an error that says to whom, at
-// ctx's end at the latest.
+// It returns nil only if nothing is owed, removals of copies included; else an
+// error that says to whom, at ctx's end at the latest.
 func (f *KV) Flush(ctx context.Context) error {
 	if f.closing.Load() {
 		return resilient.ErrClosed
@@ -239,18 +242,19 @@ func (f *KV) flush(ctx context.Context) error {
 		var waits bool
 		var failed error
 		for _, p := range f.peers {
-			if f.backlog.count(p.i) == 0 {
+			due := f.backlog.due(p.i)
+			if len(due) == 0 {
 				continue
 			}
-			switch r := f.handBack(ctx, p, handBackWorkers); {
+			switch r := f.handBack(ctx, p, due, handBackWorkers); {
 			case r.err != nil:
-				failed = fmt.Errorf("failover: %d writes are owed to %s: %w", f.backlog.count(p.i), p.name, r.err)
+				failed = fmt.Errorf("failover: %s: %w", f.backlog.count(p.i).of(p), r.err)
 			case r.tainted:
 				waits = true
 				f.proveQuiet(ctx, p)
 			}
 		}
-		if keys, _, _ := f.backlog.total(); keys == 0 {
+		if f.backlog.empty() {
 			return nil
 		}
 		if failed != nil && !waits {
@@ -259,7 +263,26 @@ func (f *KV) flush(ctx context.Context) error {
 		select {
 		case <-time.After(minQuiet / 8):
 		case <-ctx.Done():
-			return fmt.Errorf("failover: %v are owed writes: %w", f.Owed(), ctx.Err())
+			return fmt.Errorf("failover: %s: %w", f.allOwed(), ctx.Err())
 		}
 	}
+}
+
+// of says in words what is owed to p.
+func (o owing) of(p *peer) string {
+	if o.removals == 0 {
+		return fmt.Sprintf("%d writes are owed to %s", o.writes, p.name)
+	}
+	return fmt.Sprintf("%d writes and %d removals are owed to %s", o.writes, o.removals, p.name)
+}
+
+// allOwed says in words what is owed to whom.
+func (f *KV) allOwed() string {
+	var all []string
+	for _, p := range f.peers {
+		if o := f.backlog.count(p.i); o != (owing{}) {
+			all = append(all, o.of(p))
+		}
+	}
+	return strings.Join(all, ", ")
 }

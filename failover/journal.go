@@ -12,24 +12,31 @@ import (
 // was written.
 //
 // A group calls Open once, before anything else, and Close last. All other
-// methods are safe for concurrent use.
+// methods are safe for concurrent use. "Durable" below means: will be in the
+// Recovery that the next process gets from Open, however this one ends.
 type Journal interface {
 	// Open hands out what an earlier process left, and learns which name
 	// stands behind which bit of Members. A journal that owes something to a
 	// member that is not in names says so in its error.
 	Open(names []string) (Recovery, error)
-	// Durable reports whether records outlive the process.
+	// Durable reports whether records outlive the process. If not, nothing
+	// below needs to be durable either.
 	Durable() bool
 	// Reserve makes room for keys more records with bytes more of keys and
 	// values, or returns an error that matches ErrJournalFull. Every write
 	// reserves before it is sent; Release gives the room back.
 	Reserve(keys int, bytes int64) error
 	Release(keys int, bytes int64)
-	// Put replaces the records of their keys. They are durable when it
-	// returns, if Durable.
+	// Put replaces the records of their keys, all or none; one that asks for
+	// nothing (Record.Empty) removes that of its key. It is durable when Put
+	// returns nil. After an error it may be durable or not.
 	Put(recs ...Record) error
-	// Forget removes records. It may become durable later.
-	Forget(keys ...string)
+	// Forget removes records that have not been replaced since: those whose
+	// Seq is still that of their key. It is durable when Forget returns nil.
+	Forget(recs ...Record) error
+	// Note keeps a fact of the group's own under a name, in place of the last;
+	// nil removes it. It is durable when Note returns nil.
+	Note(name string, fact []byte) error
 	// Size returns what the records take, reservations not counted.
 	Size() (keys int, bytes int64)
 	// Close ends the journal's use. clean says that no call was cut short.
@@ -42,10 +49,18 @@ type Record struct {
 	Value  []byte // of a Set; the journal must not change it
 	Delete bool
 	Owed   Members // who has not got it
+	// Remove is who may hold a copy that must be removed once nobody is owed
+	// the version. A record with nothing but Remove has no version.
+	Remove Members
 	// Intent says that the version was about to be sent and is not known to
 	// have been decided: it is rolled forward after a restart.
 	Intent bool
+	// Seq tells the records of one key apart: a newer one has a greater Seq.
+	Seq uint64
 }
+
+// Empty reports whether the record asks for nothing.
+func (r Record) Empty() bool { return r.Owed|r.Remove == 0 }
 
 // size is what a record counts against a bound in bytes.
 func (r Record) size() int64 { return int64(len(r.Key) + len(r.Value)) }
@@ -53,6 +68,7 @@ func (r Record) size() int64 { return int64(len(r.Key) + len(r.Value)) }
 // Recovery is what an earlier process left in a journal.
 type Recovery struct {
 	Records []Record
+	Notes   map[string][]byte
 	Clean   bool // the earlier process closed the journal, or there was none
 }
 
@@ -88,7 +104,7 @@ func MemoryJournal(maxKeys int) Journal {
 	case maxKeys < 0:
 		maxKeys = 0
 	}
-	return &memoryJournal{maxKeys: maxKeys, maxBytes: memoryMaxBytes, sizes: map[string]int64{}}
+	return &memoryJournal{maxKeys: maxKeys, maxBytes: memoryMaxBytes, kept: map[string]kept{}}
 }
 
 type memoryJournal struct {
@@ -97,10 +113,16 @@ type memoryJournal struct {
 
 	mu            sync.Mutex // guards all below
 	opened        bool
-	sizes         map[string]int64 // of each record
-	bytes         int64            // sum of sizes
+	kept          map[string]kept // of each record
+	bytes         int64           // sum of sizes
 	reservedKeys  int
 	reservedBytes int64
+}
+
+// kept is what a memoryJournal knows of a record.
+type kept struct {
+	size int64
+	seq  uint64
 }
 
 func (j *memoryJournal) Open([]string) (Recovery, error) {
@@ -118,7 +140,7 @@ func (j *memoryJournal) Durable() bool { return false }
 func (j *memoryJournal) Reserve(keys int, bytes int64) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if len(j.sizes)+j.reservedKeys+keys > j.maxKeys || j.bytes+j.reservedBytes+bytes > j.maxBytes {
+	if len(j.kept)+j.reservedKeys+keys > j.maxKeys || j.bytes+j.reservedBytes+bytes > j.maxBytes {
 		return ErrJournalFull
 	}
 	j.reservedKeys += keys
@@ -137,25 +159,37 @@ func (j *memoryJournal) Put(recs ...Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, r := range recs {
-		j.bytes += r.size() - j.sizes[r.Key]
-		j.sizes[r.Key] = r.size()
+		j.removeLocked(r.Key)
+		if !r.Empty() {
+			j.kept[r.Key] = kept{r.size(), r.Seq}
+			j.bytes += r.size()
+		}
 	}
 	return nil
 }
 
-func (j *memoryJournal) Forget(keys ...string) {
+func (j *memoryJournal) removeLocked(key string) {
+	j.bytes -= j.kept[key].size
+	delete(j.kept, key)
+}
+
+func (j *memoryJournal) Forget(recs ...Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, key := range keys {
-		j.bytes -= j.sizes[key]
-		delete(j.sizes, key)
+	for _, r := range recs {
+		if j.kept[r.Key].seq == r.Seq {
+			j.removeLocked(r.Key)
+		}
 	}
+	return nil
 }
+
+func (j *memoryJournal) Note(string, []byte) error { return nil }
 
 func (j *memoryJournal) Size() (int, int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return len(j.sizes), j.bytes
+	return len(j.kept), j.bytes
 }
 
 func (j *memoryJournal) Close(bool) error { return nil }

@@ -25,6 +25,8 @@ type KV struct {
 	overlay *overlay
 	backlog *backlog
 	journal Journal
+	seq     atomic.Uint64 // of the last record
+	forgets forgetter
 
 	began      time.Time
 	lastSwitch atomic.Pointer[switched]
@@ -58,6 +60,7 @@ func New(cfg Config, members ...resilient.KVWithHealth) (*KV, error) {
 	cfg = cfg.withDefaults()
 	f := &KV{
 		cfg: cfg, overlay: newOverlay(), backlog: newBacklog(len(members)), journal: cfg.Journal, began: time.Now(),
+		forgets: forgetter{wake: make(chan struct{}, 1)},
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	if err := f.start(members); err != nil {
@@ -167,10 +170,15 @@ func (f *KV) start(members []resilient.KVWithHealth) (err error) {
 	if err := join(errs); err != nil {
 		return err
 	}
-	if _, err := f.journal.Open(names); err != nil {
+	left, err := f.journal.Open(names)
+	if err != nil {
 		return err
 	}
+	if err := f.takeOver(left); err != nil {
+		return join([]error{err, f.journal.Close(left.Clean)})
+	}
 	f.takeLimits()
+	f.work.Go(f.forget)
 	for _, p := range f.peers {
 		f.work.Go(func() { f.attend(p) })
 	}

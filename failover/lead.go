@@ -12,7 +12,7 @@ import (
 // the members.
 func (f *KV) write(ctx context.Context, op resilient.Op, entries []*entry, send func(context.Context, *peer) error) error {
 	c := f.begin(op)
-	o := f.lead(ctx, &spread{f: f, op: op, entries: entries, send: send})
+	o := f.lead(ctx, &spread{f: f, op: op, entries: entries, send: send, inTurn: f.cfg.Writes == Handoff})
 	f.done(ctx, c, o)
 	return o.err
 }
@@ -28,9 +28,13 @@ func (f *KV) lead(ctx context.Context, w *spread) outcome {
 		f.overlay.unlock(w.stripes)
 		return outcome{err: &Error{Op: w.op, Class: resilient.Refused, reason: err}}
 	}
+	if err := w.recordFirst(); err != nil {
+		w.fault = err
+		return w.finish(ctx)
+	}
 	var calls context.Context
 	calls, w.end = detach(ctx)
-	w.sendAll(calls)
+	w.line()
 	if w.run(ctx, calls) {
 		return w.finish(ctx)
 	}
@@ -44,8 +48,8 @@ func (f *KV) lead(ctx context.Context, w *spread) outcome {
 	return outcome{err: f.canceled(ctx, w.op, nil)}
 }
 
-// prepare does what must be done before anything is sent. If it fails, nothing
-// of it is left but the locks.
+// prepare does what must be done before anything is sent or recorded. If it
+// fails, nothing of it is left but the locks.
 func (w *spread) prepare() error {
 	f := w.f
 	if f.closing.Load() {
@@ -54,21 +58,24 @@ func (w *spread) prepare() error {
 	if err := w.reserve(); err != nil {
 		return err
 	}
-	all := allMembers(len(f.peers))
 	for _, e := range w.entries {
-		f.overlay.publish(e, all)
-	}
-	if err := w.recordIntent(); err != nil {
-		w.takeBack()
-		return err
+		f.overlay.publish(e, f.owedAtFirst())
 	}
 	return nil
+}
+
+// owedAtFirst is who is owed a version that nobody has.
+func (f *KV) owedAtFirst() Members {
+	if f.cfg.Writes == Handoff {
+		return member(0)
+	}
+	return allMembers(len(f.peers))
 }
 
 // reserve makes room in the journal for every entry.
 func (w *spread) reserve() error {
 	for _, e := range w.entries {
-		size := e.record(0, false).size()
+		size := e.record(0).size()
 		if old, recorded := w.f.overlay.recorded(e.key); recorded {
 			w.bytes += max(0, size-old)
 			continue
@@ -79,27 +86,56 @@ func (w *spread) reserve() error {
 	return w.f.journal.Reserve(w.keys, w.bytes)
 }
 
-// recordIntent puts the new version into the record of every key that has one,
-// before it is sent: else a restart would hand the recorded, older version
-// back over it. A journal that ends with the process needs no such care.
-func (w *spread) recordIntent() error {
-	if !w.f.journal.Durable() {
-		return nil
-	}
-	var recs []Record
+// recordFirst makes durable what must be before anything is sent: the intent,
+// of every key in MirrorStrict, else of those that have a record. A restart
+// would hand an older version in the record back over the new one.
+func (w *spread) recordFirst() error {
+	var touched []*entry
 	for _, e := range w.entries {
-		if e.recorded {
-			recs = append(recs, e.record(allMembers(len(w.f.peers)), true))
+		if w.f.cfg.Writes == MirrorStrict || e.seq != 0 {
+			touched = append(touched, e)
 		}
 	}
-	if len(recs) == 0 {
-		return nil
-	}
-	return w.f.journal.Put(recs...)
+	return w.intend(touched)
 }
 
-func (e *entry) record(owed Members, intent bool) Record {
-	return Record{Key: e.key, Value: e.value, Delete: e.delete, Owed: owed, Intent: intent}
+// intend makes the intent to write entries durable, if the journal can.
+func (w *spread) intend(entries []*entry) error {
+	f := w.f
+	if !f.journal.Durable() || len(entries) == 0 {
+		return nil
+	}
+	return f.put(entries, true)
+}
+
+// put makes the records of entries durable. After an error they may be durable
+// or not, unless the journal says that it has refused them.
+func (f *KV) put(entries []*entry, intent bool) error {
+	recs := make([]Record, len(entries))
+	for i, e := range entries {
+		recs[i] = e.record(f.seq.Add(1))
+		recs[i].Intent = intent
+	}
+	err := f.journal.Put(recs...)
+	if errors.Is(err, resilient.ErrRefused) {
+		return err
+	}
+	for i, e := range entries {
+		e.seq, e.kept = recs[i].Seq, recorded{}
+		if err == nil {
+			e.kept = recorded{recs[i].Owed, recs[i].Remove}
+		}
+	}
+	return err
+}
+
+// record returns the record of e as it stands now.
+func (e *entry) record(seq uint64) Record {
+	r := Record{Key: e.key, Owed: e.owed, Remove: e.remove, Seq: seq}
+	if e.owed != 0 {
+		r.Value, r.Delete = e.value, e.delete
+	}
+	return r
 }
 
 // detach returns a ctx for the calls of a write that outlives its caller's.
@@ -115,97 +151,13 @@ func detach(ctx context.Context) (calls context.Context, end func()) {
 // take: what their members' Timeouts allow anyway, and minQuiet where a member
 // has none.
 func (w *spread) patience() time.Duration {
-	d := minQuiet
+	var longest, sum time.Duration
 	for _, p := range w.f.peers {
-		d = max(d, p.m.Timeout(w.op)+answerSlack)
+		d := max(minQuiet, p.m.Timeout(w.op)+answerSlack)
+		longest, sum = max(longest, d), sum+d
 	}
-	return d
-}
-
-// takeBack undoes what prepare did, but for the locks: nothing was sent, or
-// every member has refused it.
-func (w *spread) takeBack() {
-	for _, e := range w.entries {
-		w.f.overlay.takeBack(e)
+	if w.inTurn {
+		return sum
 	}
-	w.f.journal.Release(w.keys, w.bytes)
-}
-
-// finish settles w, whose outcome is known as far as it will be waited for,
-// and returns what its caller is told.
-func (w *spread) finish(ctx context.Context) outcome {
-	f := w.f
-	if w.acked|w.unsure|w.pending == 0 && w.revert() == nil {
-		f.overlay.unlock(w.stripes)
-		return outcome{err: w.refusal()}
-	}
-	owed, err := w.settle()
-	f.journal.Release(w.keys, w.bytes)
-	if w.pending != 0 {
-		w.leaveBehind()
-	}
-	f.overlay.unlock(w.stripes)
-	o := outcome{owed: owed}
-	if o.served, _ = w.leader(); w.acked == 0 {
-		o.served = nil
-	}
-	switch {
-	case err != nil:
-		o.err = &Error{Op: w.op, Class: resilient.Failed, Members: w.errs, reason: err}
-	case w.acked == 0 && !f.journal.Durable():
-		o.err = &Error{Op: w.op, Class: resilient.Failed, Members: w.errs}
-	}
-	f.tellOwed(ctx, w, owed)
-	return o
-}
-
-// revert takes back a write that every member refused. Where the record had
-// the intent, the record is put right first; if that fails, a restart would
-// roll the write forward, and it is not taken back.
-func (w *spread) revert() error {
-	var recs []Record
-	if w.f.journal.Durable() {
-		for _, e := range w.entries {
-			if e.recorded && e.prev != nil {
-				recs = append(recs, e.prev.record(e.prev.owed, false))
-			}
-		}
-	}
-	if len(recs) > 0 {
-		if err := w.f.journal.Put(recs...); err != nil {
-			return err
-		}
-	}
-	w.takeBack()
-	return nil
-}
-
-// refusal is the error of a write that every member refused. What the most
-// wanted one found wrong with the call itself is the reason.
-func (w *spread) refusal() error {
-	e := &Error{Op: w.op, Class: resilient.Refused, Members: w.errs}
-	if len(w.errs) == 0 {
-		return e
-	}
-	switch first := w.errs[0]; {
-	case first.Class == resilient.Invalid:
-		e.Class, e.reason = resilient.Invalid, first.Err
-	case errors.Is(first.Err, resilient.ErrBusy):
-		e.reason = resilient.ErrBusy
-	}
-	return e
-}
-
-// tellOwed tells who is owed a write that has been acknowledged or may have
-// been applied, and wakes the hand-back.
-func (f *KV) tellOwed(ctx context.Context, w *spread, owed Members) {
-	for _, p := range f.peers {
-		if !owed.has(p.i) {
-			continue
-		}
-		p.nudge()
-		if f.cfg.Observer != nil {
-			f.tell(ctx, resilient.Event{Kind: resilient.KindOwed, Time: time.Now(), Store: p.name, Op: w.op, Count: len(w.entries)})
-		}
-	}
+	return longest
 }

@@ -26,7 +26,7 @@ func (f *KV) List(ctx context.Context, prefix string) ([]string, error) {
 // meanwhile is then in the one or in the other.
 func (f *KV) list(ctx context.Context, r *read, prefix string) (keys []string, err error) {
 	call := func(ctx context.Context, p *peer) error {
-		if !p.complete {
+		if !p.complete.Load() {
 			return resilient.ErrNotFound
 		}
 		keys, err = p.m.List(ctx, prefix)

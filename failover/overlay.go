@@ -34,20 +34,31 @@ type stripe struct {
 }
 
 // entry is one version of a key. The first group of fields never changes, the
-// rest is guarded by its stripe's mu.
+// second is guarded by its stripe's mu (and changed, but for taints, only by who
+// holds the key's lock), the third by the key's lock.
 type entry struct {
 	key    string
 	value  []byte // owned by the entry; nil in a tombstone
 	delete bool
 
-	decided  bool          // its write can no longer be taken back
-	waiting  chan struct{} // closed when decided or taken back; nil while nobody waits
-	owed     Members       // who is not known to have it
-	prev     *entry        // while undecided: the version before, if that was owed
-	taints   taints        // of all versions of the key; nil = none
-	recorded bool          // the journal has a record of the key
-	listed   *backlogItem  // its place among what is owed
+	decided bool          // its write can no longer be taken back
+	waiting chan struct{} // closed when decided or taken back; nil while nobody waits
+	owed    Members       // who is not known to have it
+	remove  Members       // Handoff: who may hold a copy that must go once nobody is owed
+	prev    *entry        // until the write is over: the version before
+	taints  taints        // of all versions of the key; nil = none
+	listed  *backlogItem  // its place among what is owed
+
+	seq  uint64   // of the last record put for the key, of this version or an older one; 0 = none
+	kept recorded // what the journal certainly has of this version
 }
+
+// recorded is what a record says besides the version.
+type recorded struct{ owed, remove Members }
+
+// idle reports whether e asks for nothing any more: it has no version, and is
+// there until the journal has forgotten it.
+func (e *entry) idle() bool { return e.owed|e.remove == 0 }
 
 func newOverlay() *overlay {
 	o := &overlay{seed: maphash.MakeSeed()}
@@ -113,6 +124,15 @@ type version struct {
 	found  bool
 	value  []byte // the entry's own: copy before handing it out
 	delete bool
+	remove Members // without found: whose copy of the key must not be read
+}
+
+// version returns what a reader gets of a decided entry.
+func (e *entry) version() version {
+	if e.owed == 0 {
+		return version{remove: e.remove}
+	}
+	return version{found: true, value: e.value, delete: e.delete}
 }
 
 // lookup returns the decided version of key, waiting for one that is being
@@ -127,7 +147,7 @@ func (o *overlay) lookup(ctx context.Context, key string) (version, error) {
 			return version{}, nil
 		}
 		if e.decided {
-			v := version{true, e.value, e.delete}
+			v := e.version()
 			s.mu.Unlock()
 			return v, nil
 		}
@@ -157,23 +177,24 @@ func (e *entry) wakeLocked() {
 	}
 }
 
-// publish makes e the newest version of its key, undecided and owed to all
-// members, before anything is sent. The caller holds the key's lock.
-func (o *overlay) publish(e *entry, all Members) {
+// publish makes e the newest version of its key, undecided and owed to the
+// given members, before anything is sent. The caller holds the key's lock.
+func (o *overlay) publish(e *entry, owed Members) {
 	s := o.stripe(e.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e.owed = all
+	e.owed = owed
 	if prev := s.m[e.key]; prev != nil {
-		e.prev, e.taints, e.recorded = prev, prev.taints, prev.recorded
+		e.prev, e.taints, e.remove, e.seq = prev, prev.taints, prev.remove, prev.seq
 	} else {
 		o.entries.Add(1)
 	}
 	s.m[e.key] = e
 }
 
-// takeBack undoes publish: every member has refused e.
-func (o *overlay) takeBack(e *entry) {
+// restore undoes publish: every member has refused e. It returns the version
+// that is the newest again, nil if there is none.
+func (o *overlay) restore(e *entry) *entry {
 	s := o.stripe(e.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,6 +204,7 @@ func (o *overlay) takeBack(e *entry) {
 		o.dropLocked(s, e)
 	}
 	e.wakeLocked()
+	return e.prev
 }
 
 // dropLocked removes e, which no member is owed any more.
@@ -205,19 +227,20 @@ func (e *entry) taintLocked(i, n int) *taint {
 	return &e.taints[i]
 }
 
-// recorded reports whether the journal has a record of key, and its size.
+// recorded reports whether the journal may have a record of key, and its size.
+// The caller holds the key's lock.
 func (o *overlay) recorded(key string) (size int64, ok bool) {
 	s := o.stripe(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.m[key]
-	if e == nil || !e.recorded {
+	if e == nil || e.seq == 0 {
 		return 0, false
 	}
-	return e.record(0, false).size(), true
+	return int64(len(e.key) + len(e.value)), true
 }
 
-// matching returns the decided versions of all keys for which match is true,
+// matching returns the versions that members owe of keys for which match is true,
 // waiting for those that are being written when it is called.
 func (o *overlay) matching(ctx context.Context, match func(string) bool) (map[string]version, error) {
 	if o.entries.Load() == 0 {
@@ -231,8 +254,9 @@ func (o *overlay) matching(ctx context.Context, match func(string) bool) (map[st
 		for key, e := range s.m {
 			switch {
 			case !match(key):
+			case e.decided && e.owed != 0:
+				found[key] = e.version()
 			case e.decided:
-				found[key] = version{true, e.value, e.delete}
 			default:
 				undecided = append(undecided, key)
 			}

@@ -14,7 +14,11 @@ type peer struct {
 	m    *resilient.Member
 	bare resilient.KVWithHealth // what New wrapped, for Close; nil for a Store of the user's
 	// complete says that a miss here is an answer.
-	complete bool
+	complete atomic.Bool
+	// unclean says that calls of an earlier process, which had no time to say
+	// what it left behind, may still take effect.
+	unclean  bool
+	joinedAt time.Time
 	// window is how long after a good health check an ambiguous call may still
 	// take effect.
 	window   time.Duration
@@ -33,7 +37,9 @@ const maxBehind = 256
 const minQuiet = 2 * time.Second
 
 func newPeer(i int, name string, complete bool) *peer {
-	return &peer{i: i, name: name, complete: complete, wake: make(chan struct{}, 1)}
+	p := &peer{i: i, name: name, joinedAt: time.Now(), wake: make(chan struct{}, 1)}
+	p.complete.Store(complete)
+	return p
 }
 
 // joined is called once p.m is set, before its first call.

@@ -41,7 +41,7 @@ func (r *read) next() (p *peer, left int) {
 // that p has not got all that was asked for.
 func (r *read) ask(ctx context.Context, p *peer, left int, call func(context.Context, *peer) error) (over bool, err error) {
 	r.tried = r.tried.with(p.i)
-	complete := p.complete // as it is when the member is asked, not when it has answered
+	complete := p.complete.Load() // as it is when the member is asked, not when it has answered
 	return r.heed(ctx, p, complete, r.call(ctx, p, left, call))
 }
 
@@ -69,6 +69,13 @@ func (r *read) heed(ctx context.Context, p *peer, complete bool, err error) (ove
 	}
 	r.f.doubt(p, err)
 	return false, nil
+}
+
+// skip goes on without asking p, which may have another version than the
+// newest.
+func (r *read) skip(p *peer) {
+	r.tried = r.tried.with(p.i)
+	r.uncertain = true
 }
 
 // call makes the call, with a shorter ctx if p's own Timeout leaves more than
@@ -133,9 +140,10 @@ func (f *KV) GetRaw(ctx context.Context, key string) ([]byte, error) {
 func (f *KV) get(ctx context.Context, r *read, key string) ([]byte, error) {
 	if _, bounded := ctx.Deadline(); !bounded {
 		if p := f.route.view.Load().first; p != nil && f.overlay.entries.Load() == 0 {
-			value, err := p.m.GetRaw(ctx, key)
 			r.tried = r.tried.with(p.i)
-			if over, err := r.heed(ctx, p, p.complete, err); over {
+			complete := p.complete.Load()
+			value, err := p.m.GetRaw(ctx, key)
+			if over, err := r.heed(ctx, p, complete, err); over {
 				return value, err
 			}
 		}
@@ -150,9 +158,9 @@ func (f *KV) getFromAny(ctx context.Context, r *read, key string) (value []byte,
 	}
 	for {
 		p, left := r.next()
+		var v version
 		if p == nil || p.i != 0 || f.overlay.entries.Load() != 0 {
-			v, err := f.overlay.lookup(ctx, key)
-			if err != nil {
+			if v, err = f.overlay.lookup(ctx, key); err != nil {
 				return nil, f.canceled(ctx, r.op, r.errs)
 			}
 			if v.found {
@@ -160,8 +168,12 @@ func (f *KV) getFromAny(ctx context.Context, r *read, key string) (value []byte,
 				return v.copied()
 			}
 		}
-		if p == nil {
+		switch {
+		case p == nil:
 			return nil, r.failed()
+		case v.remove.has(p.i): // its copy is of an outage that is over
+			r.skip(p)
+			continue
 		}
 		if over, err := r.ask(ctx, p, left, call); over {
 			return value, err

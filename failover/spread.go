@@ -9,7 +9,7 @@ import (
 )
 
 // spread is one write under way, of one key or of a batch: sent to the members
-// side by side. One goroutine at a time works on it.
+// in waves, until one has it. One goroutine at a time works on it.
 type spread struct {
 	f       *KV
 	op      resilient.Op
@@ -18,14 +18,17 @@ type spread struct {
 	send    func(ctx context.Context, p *peer) error
 	end     func() // ends the calls
 
+	inTurn bool // Handoff: a wave is one member; reads wait for the end
+
 	order   []*peer     // the members it was sent to, most wanted first
-	later   []*peer     // those it is sent to if all of order refuse
+	waves   [][]*peer   // those it is sent to if these have not got it
 	results chan result // one for each of order
 	pending Members     // sent to, and not answered
 	passed  Members     // pending ones that are no longer waited for
 	acked   Members     // answered OK
 	unsure  Members     // may have applied it
 	errs    []*resilient.Error
+	fault   error // why no more waves are sent: the journal has failed
 
 	waitFor *peer     // the leader that until belongs to
 	until   time.Time // when the wait for the next answer is over; zero = never
@@ -52,40 +55,86 @@ const answerSlack = 20 * time.Millisecond
 // run brings w to the point at which its caller can be answered. It reports
 // false if ctx ended first; it may then be called again.
 func (w *spread) run(ctx, calls context.Context) bool {
-	for {
-		if !w.collect(ctx) {
-			return false
-		}
-		if w.acked|w.unsure|w.pending != 0 || len(w.later) == 0 {
+	for w.collect(ctx) {
+		if w.enough() {
 			return true
 		}
-		again := w.later
-		w.later = nil
-		w.sendTo(calls, again)
+		wave := w.waves[0]
+		w.waves = w.waves[1:]
+		if w.fault = w.owe(wave); w.fault != nil {
+			return true
+		}
+		w.sendTo(calls, wave)
 	}
+	return false
 }
 
-// sendAll sends the write to every member that is not in doubt; those in doubt
-// come later, if at all. The members are those of the view now that the keys'
-// locks are held.
-func (w *spread) sendAll(calls context.Context) {
+// enough reports whether the write goes to no more members.
+func (w *spread) enough() bool {
+	if w.acked != 0 || len(w.waves) == 0 {
+		return true
+	}
+	return !w.inTurn && w.unsure|w.pending != 0
+}
+
+// line decides in which waves the members get the write: side by side those
+// that are not in doubt and then the others, or one after the other. The
+// members are those of the view now that the keys' locks are held.
+func (w *spread) line() {
 	v := w.f.route.view.Load()
 	w.results = make(chan result, len(v.order))
 	w.order = make([]*peer, 0, len(v.order))
-	first := make([]*peer, 0, len(v.order))
+	sure, doubtful := make([]*peer, 0, len(v.order)), []*peer(nil)
 	for _, p := range v.order {
 		if v.doubtful.has(p.i) || p.behind.Load() >= maxBehind {
-			w.later = append(w.later, p)
+			doubtful = append(doubtful, p)
 		} else {
-			first = append(first, p)
+			sure = append(sure, p)
 		}
 	}
-	w.sendTo(calls, first)
+	if !w.inTurn {
+		w.waves = [][]*peer{sure, doubtful}
+		return
+	}
+	for _, p := range append(sure, doubtful...) {
+		w.waves = append(w.waves, []*peer{p})
+	}
 }
 
-func (w *spread) sendTo(calls context.Context, peers []*peer) {
+// owe makes durable, before it is sent to members other than the first, what a
+// Handoff write owes from then on: the version to the first, its removal to
+// them.
+func (w *spread) owe(wave []*peer) error {
+	if !w.inTurn || len(wave) == 0 || wave[0].i == 0 {
+		return nil
+	}
+	w.mark(wave[0], true)
+	err := w.intend(w.entries)
+	if err != nil {
+		w.mark(wave[0], false)
+	}
+	return err
+}
+
+// mark notes that p may hold copies of the entries, or that it has not got
+// this version after all.
+func (w *spread) mark(p *peer, holds bool) {
+	for _, e := range w.entries {
+		s := w.f.overlay.stripe(e.key)
+		s.mu.Lock()
+		switch {
+		case holds:
+			e.remove = e.remove.with(p.i)
+		case e.prev == nil || !e.prev.remove.has(p.i):
+			e.remove = e.remove.without(p.i)
+		}
+		s.mu.Unlock()
+	}
+}
+
+func (w *spread) sendTo(calls context.Context, wave []*peer) {
 	w.begun, w.waitFor = time.Now(), nil
-	for _, p := range peers {
+	for _, p := range wave {
 		w.order = append(w.order, p)
 		w.pending = w.pending.with(p.i)
 		w.f.work.Go(func() {
@@ -103,6 +152,10 @@ func (w *spread) sendTo(calls context.Context, peers []*peer) {
 func (w *spread) collect(ctx context.Context) bool {
 	var timer *time.Timer
 	for w.pending&^w.passed != 0 {
+		if w.inTurn && w.acked != 0 {
+			w.passed = w.pending
+			break
+		}
 		w.plan(ctx)
 		var over <-chan time.Time
 		if !w.until.IsZero() {
@@ -134,7 +187,11 @@ func (w *spread) collect(ctx context.Context) bool {
 func (w *spread) leader() (p *peer, left int) {
 	for n, p := range w.order {
 		if w.acked.has(p.i) || w.pending.has(p.i) && !w.passed.has(p.i) {
-			return p, len(w.order) - n
+			left = len(w.order) - n
+			if w.inTurn {
+				left += len(w.waves)
+			}
+			return p, left
 		}
 	}
 	return nil, 0
@@ -177,8 +234,9 @@ func (w *spread) pass() {
 	w.f.doubt(p, resilient.ErrTimeout)
 }
 
-// take notes what a member answered. The first that may have applied the write
-// decides it: it can no longer be taken back, and reads get its value.
+// take notes what a member answered. The first that may have applied a
+// mirrored write decides it: it can no longer be taken back, and reads get its
+// value. A write in turn is decided at its end, with its record.
 func (w *spread) take(r result) {
 	p := r.p
 	w.pending = w.pending.without(p.i)
@@ -191,11 +249,17 @@ func (w *spread) take(r result) {
 	case err == nil:
 		w.acked = w.acked.with(p.i)
 	case refused(err):
+		if w.inTurn && p.i != 0 {
+			w.mark(p, false)
+		}
 		return
 	default:
 		w.unsure = w.unsure.with(p.i)
 	}
 	w.f.answered(w.entries, p, err)
+	if !w.inTurn {
+		w.f.decide(w.entries)
+	}
 }
 
 // verdict returns r's error, nil if the member has the write.

@@ -22,7 +22,7 @@ func (f *KV) Active() string {
 func (f *KV) Owed() map[string]int {
 	owed := map[string]int{}
 	for _, p := range f.peers {
-		if n := f.backlog.count(p.i); n > 0 {
+		if n := f.backlog.count(p.i).writes; n > 0 {
 			owed[p.name] = n
 		}
 	}
@@ -52,7 +52,7 @@ func (f *KV) Status() resilient.Status {
 	for _, p := range f.peers {
 		m := p.m.Store().Status()
 		m.Name = p.name
-		m.Owed = f.backlog.count(p.i)
+		m.Owed = f.backlog.count(p.i).writes
 		st.InFlight += m.InFlight
 		st.Members = append(st.Members, m)
 		if !f.route.standing(p.i).drained && p.m.Store().State() != breaker.Open {

@@ -25,6 +25,12 @@ func (t taints) blocks(i int, quiet time.Time) bool {
 	return t[i].running > 0 || !t[i].ended.IsZero() && !t[i].ended.Before(quiet)
 }
 
+// blocked reports whether an earlier call to p for e's key may still take
+// effect. quiet is p's quiet time.
+func (e *entry) blocked(p *peer, quiet time.Time) bool {
+	return p.unclean && !p.joinedAt.Before(quiet) || e.taints.blocks(p.i, quiet)
+}
+
 // quieting tells from a member's good health checks which ambiguous calls can
 // no longer take effect: those that had ended when a good check began, window
 // after that check. A frozen server applies what lies in its socket buffers

@@ -6,8 +6,7 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-// answered notes that p has the entries, or may have them (err). In either
-// case they are decided from now on.
+// answered notes that p has the entries, or may have them (err).
 func (f *KV) answered(entries []*entry, p *peer, err error) {
 	now := time.Now()
 	quiet := p.quieting.before(now)
@@ -16,7 +15,7 @@ func (f *KV) answered(entries []*entry, p *peer, err error) {
 		s := f.overlay.stripe(e.key)
 		s.mu.Lock()
 		switch {
-		case err == nil && !e.taints.blocks(p.i, quiet):
+		case err == nil && !e.blocked(p, quiet):
 			e.owed = e.owed.without(p.i)
 		case err == nil:
 			// An earlier call may yet undo this one: p stays owed.
@@ -25,11 +24,20 @@ func (f *KV) answered(entries []*entry, p *peer, err error) {
 		default:
 			e.taintLocked(p.i, len(f.peers)).ended = now
 		}
-		e.decideLocked()
 		s.mu.Unlock()
 	}
 	if left != nil {
 		f.watch(entries, p, left)
+	}
+}
+
+// decide makes the entries the versions that reads get from now on.
+func (f *KV) decide(entries []*entry) {
+	for _, e := range entries {
+		s := f.overlay.stripe(e.key)
+		s.mu.Lock()
+		e.decideLocked()
+		s.mu.Unlock()
 	}
 }
 
@@ -63,77 +71,36 @@ func (f *KV) returned(entries []*entry, p *peer, ambiguous bool) {
 	}
 }
 
-// settle ends w's entries' being written: what is owed is in the journal when
-// it returns, and listed for hand-back. It returns who is owed something, and
-// the journal's error. The keys' locks are held.
-func (w *spread) settle() (owed Members, err error) {
-	f := w.f
-	var recs []Record
-	var forget []string
-	for _, e := range w.entries {
-		s := f.overlay.stripe(e.key)
-		s.mu.Lock()
-		e.decideLocked()
-		for _, p := range w.order {
-			if w.pending.has(p.i) {
-				e.taintLocked(p.i, len(f.peers)).running++
-			}
-		}
-		owed |= e.owed
-		switch {
-		case e.owed != 0:
-			recs = append(recs, e.record(e.owed, false))
-		case e.recorded:
-			forget = append(forget, e.key)
-		}
-		s.mu.Unlock()
-	}
-	if len(recs) > 0 {
-		err = f.journal.Put(recs...)
-	}
-	if len(forget) > 0 {
-		f.journal.Forget(forget...)
-	}
-	now := time.Now()
-	for _, e := range w.entries {
-		s := f.overlay.stripe(e.key)
-		s.mu.Lock()
-		var before *backlogItem
-		if e.prev != nil {
-			before, e.prev = e.prev.listed, nil
-		}
-		e.recorded = e.recorded || e.owed != 0 && err == nil
-		f.listLocked(s, e, before, now)
-		s.mu.Unlock()
-	}
-	return owed, err
-}
-
-// listLocked lists e for hand-back in place of before, or drops it from the
-// overlay if nobody is owed it.
-func (f *KV) listLocked(s *stripe, e *entry, before *backlogItem, now time.Time) {
-	e.listed = f.backlog.set(before, e, e.owed, now)
-	if e.owed == 0 {
-		f.overlay.dropLocked(s, e)
-	}
-}
-
 // got notes that p, which was owed e, has it, if e is still the newest version
 // of its key. The key's lock is held.
 func (f *KV) got(e *entry, p *peer) {
+	f.cleared(e, p, func() { e.owed = e.owed.without(p.i) })
+}
+
+// removed notes that p has no copy of e's key any more. The key's lock is held.
+func (f *KV) removed(e *entry, p *peer) {
+	f.cleared(e, p, func() { e.remove = e.remove.without(p.i) })
+}
+
+// cleared applies change to e unless e is no longer the newest version or an
+// earlier call to p can still undo what was done there.
+func (f *KV) cleared(e *entry, p *peer, change func()) {
 	quiet := p.quieting.before(time.Now())
 	s := f.overlay.stripe(e.key)
 	s.mu.Lock()
-	if s.m[e.key] != e || e.taints.blocks(p.i, quiet) {
-		s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.m[e.key] != e || e.blocked(p, quiet) {
 		return
 	}
-	e.owed = e.owed.without(p.i)
-	f.listLocked(s, e, e.listed, time.Now())
-	forget := e.owed == 0 && e.recorded
-	s.mu.Unlock()
-	if forget {
-		f.journal.Forget(e.key)
+	change()
+	e.listed = f.backlog.set(e.listed, e, time.Now())
+	f.retireLocked(s, e)
+	if e.owed == 0 {
+		for _, q := range f.peers {
+			if e.remove.has(q.i) {
+				q.nudge()
+			}
+		}
 	}
 }
 

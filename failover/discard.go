@@ -1,0 +1,76 @@
+package failover
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// Discard forgets what a member is owed, on the operator's word: it is lost
+// there. The member may then lack keys or have old values: its misses are no
+// answers any more, not even with Config.Complete. Discard tells one Lost event
+// and returns how many writes were given up; with an error, those before it.
+func (f *KV) Discard(member string) (lost int, err error) {
+	p, err := f.named(member)
+	if err != nil {
+		return 0, err
+	}
+	if f.closing.Load() {
+		return 0, resilient.ErrClosed
+	}
+	due := f.backlog.due(p.i)
+	if len(due) == 0 {
+		return 0, nil
+	}
+	if p.i != 0 || f.cfg.Writes != Handoff {
+		if err := f.journal.Note(incomplete+p.name, []byte{1}); err != nil {
+			return 0, fmt.Errorf("failover: discard: %w", err)
+		}
+		p.complete.Store(false)
+	}
+	for _, key := range due {
+		var did bool
+		if did, err = f.discardKey(p, key); err != nil {
+			break
+		}
+		if did {
+			lost++
+		}
+	}
+	f.tell(f.ctx, resilient.Event{
+		Kind: resilient.KindLost, Time: time.Now(), Store: p.name, Count: lost, Reason: "discarded by the operator",
+	})
+	return lost, err
+}
+
+// discardKey forgets what p is owed of one key. It reports whether that was a
+// write.
+func (f *KV) discardKey(p *peer, key string) (write bool, err error) {
+	s := f.overlay.stripe(key)
+	if err := s.lock(f.ctx); err != nil {
+		return false, resilient.ErrClosed
+	}
+	defer s.unlock()
+	s.mu.Lock()
+	e := s.m[key]
+	s.mu.Unlock()
+	if e == nil || !(e.owed | e.remove).has(p.i) {
+		return false, nil
+	}
+	write = e.owed.has(p.i)
+	after := Record{Key: key, Owed: e.owed.without(p.i), Remove: e.remove.without(p.i), Seq: f.seq.Add(1)}
+	if after.Owed != 0 {
+		after.Value, after.Delete = e.value, e.delete
+	}
+	if err := f.journal.Put(after); err != nil {
+		return false, fmt.Errorf("failover: discard: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.owed, e.remove = after.Owed, after.Remove
+	e.seq, e.kept = after.Seq, recorded{after.Owed, after.Remove}
+	e.listed = f.backlog.set(e.listed, e, time.Now())
+	f.retireLocked(s, e)
+	return write, nil
+}

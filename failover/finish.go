@@ -1,0 +1,147 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// finish settles w, whose outcome is known as far as it will be waited for,
+// and returns what its caller is told.
+func (w *spread) finish(ctx context.Context) outcome {
+	f := w.f
+	if w.acked|w.unsure|w.pending == 0 && w.revert() == nil {
+		f.overlay.unlock(w.stripes)
+		return outcome{err: w.refusal()}
+	}
+	owed, err := w.settle()
+	f.journal.Release(w.keys, w.bytes)
+	if w.pending != 0 {
+		w.leaveBehind()
+	}
+	f.overlay.unlock(w.stripes)
+	o := outcome{owed: owed}
+	if o.served, _ = w.leader(); w.acked == 0 {
+		o.served = nil
+	}
+	switch {
+	case err != nil:
+		o.err = &Error{Op: w.op, Class: resilient.Failed, Members: w.errs, reason: err}
+	case w.acked == 0 && !f.journal.Durable():
+		o.err = &Error{Op: w.op, Class: resilient.Failed, Members: w.errs}
+	}
+	f.tellOwed(ctx, w, owed)
+	return o
+}
+
+// revert takes back a write that every member refused. Where the journal has
+// the intent, the record is put right first: if that fails, a restart would
+// roll the write forward, and it is not taken back.
+func (w *spread) revert() error {
+	f := w.f
+	var recs []Record
+	for _, e := range w.entries {
+		if e.touched() {
+			recs = append(recs, e.before(f.seq.Add(1)))
+		}
+	}
+	if len(recs) > 0 {
+		if err := f.journal.Put(recs...); err != nil {
+			return err
+		}
+	}
+	for _, e := range w.entries {
+		touched := e.touched()
+		prev := f.overlay.restore(e)
+		if prev == nil {
+			continue
+		}
+		if touched {
+			prev.seq, prev.kept = e.seq, recorded{prev.owed, prev.remove}
+		}
+		f.retireIdle(prev)
+	}
+	f.journal.Release(w.keys, w.bytes)
+	return nil
+}
+
+// touched reports whether the write that made e has put a record of it.
+func (e *entry) touched() bool {
+	return e.prev == nil && e.seq != 0 || e.prev != nil && e.seq != e.prev.seq
+}
+
+// before returns the record that the key of e had without e.
+func (e *entry) before(seq uint64) Record {
+	if e.prev == nil {
+		return Record{Key: e.key, Seq: seq}
+	}
+	return e.prev.record(seq)
+}
+
+// refusal is the error of a write that every member refused. What the most
+// wanted one found wrong with the call itself is the reason.
+func (w *spread) refusal() error {
+	e := &Error{Op: w.op, Class: resilient.Refused, Members: w.errs, reason: w.fault}
+	if len(w.errs) == 0 || w.fault != nil {
+		return e
+	}
+	switch first := w.errs[0]; {
+	case first.Class == resilient.Invalid:
+		e.Class, e.reason = resilient.Invalid, first.Err
+	case errors.Is(first.Err, resilient.ErrBusy):
+		e.reason = resilient.ErrBusy
+	}
+	return e
+}
+
+// settle ends w's entries' being written: what is owed is in the journal when
+// they are decided, and listed for hand-back when it returns. It returns who
+// is owed something, and the journal's error. The keys' locks are held.
+func (w *spread) settle() (owed Members, err error) {
+	f := w.f
+	var changed []*entry
+	for _, e := range w.entries {
+		owed |= e.owed
+		if !e.idle() && e.kept != (recorded{e.owed, e.remove}) {
+			changed = append(changed, e)
+		}
+	}
+	if len(changed) > 0 {
+		err = f.put(changed, false)
+	}
+	now := time.Now()
+	for _, e := range w.entries {
+		s := f.overlay.stripe(e.key)
+		s.mu.Lock()
+		for _, p := range w.order {
+			if w.pending.has(p.i) {
+				e.taintLocked(p.i, len(f.peers)).running++
+			}
+		}
+		e.decideLocked()
+		var before *backlogItem
+		if e.prev != nil {
+			before, e.prev = e.prev.listed, nil
+		}
+		e.listed = f.backlog.set(before, e, now)
+		f.retireLocked(s, e)
+		s.mu.Unlock()
+	}
+	return owed, err
+}
+
+// tellOwed tells who is owed a write that has been acknowledged or may have
+// been applied, and wakes the hand-back.
+func (f *KV) tellOwed(ctx context.Context, w *spread, owed Members) {
+	for _, p := range f.peers {
+		if !owed.has(p.i) {
+			continue
+		}
+		p.nudge()
+		if f.cfg.Observer != nil {
+			f.tell(ctx, resilient.Event{Kind: resilient.KindOwed, Time: time.Now(), Store: p.name, Op: w.op, Count: len(w.entries)})
+		}
+	}
+}

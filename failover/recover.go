@@ -1,0 +1,77 @@
+package failover
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// incomplete is the note of a member that may lack what the first one has.
+const incomplete = "incomplete: "
+
+// takeOver makes what an earlier process has left in the journal this group's,
+// before its first call: what was owed still is, and what was about to be sent
+// is rolled forward. Calls of that process may still take effect: of the keys
+// in the journal, and of all keys if it had no time to close.
+func (f *KV) takeOver(left Recovery) error {
+	all, now := allMembers(len(f.peers)), time.Now()
+	for _, r := range left.Records {
+		e, err := f.taken(r, all)
+		if err != nil {
+			return err
+		}
+		if e == nil {
+			continue
+		}
+		for i := range f.peers {
+			e.taintLocked(i, len(f.peers)).ended = now
+		}
+		s := f.overlay.stripe(e.key)
+		s.m[e.key] = e
+		f.overlay.entries.Add(1)
+		e.listed = f.backlog.set(nil, e, now)
+		f.retireLocked(s, e)
+		f.seq.Store(max(f.seq.Load(), r.Seq))
+	}
+	for _, p := range f.peers {
+		p.unclean = !left.Clean
+		if _, noted := left.Notes[incomplete+p.name]; noted {
+			p.complete.Store(false)
+		}
+	}
+	if f.cfg.Writes == Mirror && !left.Clean {
+		return f.distrust()
+	}
+	return nil
+}
+
+// taken returns the entry of a record, as this group's mode has it.
+func (f *KV) taken(r Record, all Members) (*entry, error) {
+	e := &entry{key: r.Key, value: r.Value, delete: r.Delete, decided: true, seq: r.Seq}
+	e.owed, e.remove = r.Owed&all, r.Remove&all
+	e.kept = recorded{e.owed, e.remove}
+	switch {
+	case f.cfg.Writes == Handoff:
+		// What a mirror owed to others than the first they do not need; they
+		// may have an older copy.
+		e.remove |= e.owed.without(0)
+		e.owed &= member(0)
+	case e.remove != 0:
+		return nil, errors.New("failover: Config.Writes: the journal holds removals of a group in mode handoff: " +
+			"let that group Flush first")
+	}
+	return e, nil
+}
+
+// distrust takes every member but the first for incomplete from now on: writes
+// that the last process was making when it ended may be on some members only,
+// and nobody knows which.
+func (f *KV) distrust() error {
+	for _, p := range f.peers[1:] {
+		p.complete.Store(false)
+		if err := f.journal.Note(incomplete+p.name, []byte{1}); err != nil {
+			return fmt.Errorf("failover: %w", err)
+		}
+	}
+	return nil
+}
