@@ -9,16 +9,15 @@ import (
 // answered notes that p has the entries, or may have them (err).
 func (f *KV) answered(entries []*entry, p *peer, err error) {
 	now := time.Now()
-	quiet := p.quieting.before(now)
 	left := resilient.Left(err)
 	for _, e := range entries {
 		s := f.overlay.stripe(e.key)
 		s.mu.Lock()
 		switch {
-		case err == nil && !e.blocked(p, quiet):
-			e.owed = e.owed.without(p.i)
+		case err == nil && e.tainted.has(p.i):
+			// An earlier call may undo this one: p stays owed.
 		case err == nil:
-			// An earlier call may yet undo this one: p stays owed.
+			e.owed = e.owed.without(p.i)
 		case left != nil:
 			e.taintLocked(p.i, len(f.peers)).running++
 		default:
@@ -82,14 +81,12 @@ func (f *KV) removed(e *entry, p *peer) {
 	f.cleared(e, p, func() { e.remove = e.remove.without(p.i) })
 }
 
-// cleared applies change to e unless e is no longer the newest version or an
-// earlier call to p can still undo what was done there.
+// cleared applies change to e unless that is no longer the newest version.
 func (f *KV) cleared(e *entry, p *peer, change func()) {
-	quiet := p.quieting.before(time.Now())
 	s := f.overlay.stripe(e.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.m[e.key] != e || e.blocked(p, quiet) {
+	if s.m[e.key] != e {
 		return
 	}
 	change()
@@ -140,6 +137,17 @@ func (w *spread) late(r result) {
 	}
 	defer f.overlay.unlock(w.stripes)
 	for _, e := range w.entries {
-		f.got(e, p)
+		if !f.isTainted(e, p) {
+			f.got(e, p)
+		}
 	}
+}
+
+// isTainted reports whether e was sent to p while an earlier call could still
+// take effect there.
+func (f *KV) isTainted(e *entry, p *peer) bool {
+	s := f.overlay.stripe(e.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return e.tainted.has(p.i)
 }

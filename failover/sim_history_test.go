@@ -1,9 +1,14 @@
 package failover_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"slices"
+	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -166,4 +171,26 @@ func prune(ops []porcupine.Operation) []porcupine.Operation {
 		kept = append(kept, o)
 	}
 	return kept
+}
+
+// explain returns the end of the shortest part of the history that is wrong.
+func (h *history) explain() string {
+	for _, ops := range register.Partition(prune(h.ops)) {
+		if porcupine.CheckOperations(register, ops) {
+			continue
+		}
+		slices.SortFunc(ops, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+		n := sort.Search(len(ops), func(n int) bool { return !porcupine.CheckOperations(register, ops[:n]) })
+		var b strings.Builder
+		for _, o := range ops[max(0, n-30):n] {
+			in, out := o.Input.(simIn), o.Output.(simOut)
+			end := "never"
+			if o.Return != math.MaxInt64 {
+				end = time.Duration(o.Return).String()
+			}
+			fmt.Fprintf(&b, "\n  client %2d %c %s %-6s -> %-6s %v  %v .. %s", o.ClientId, in.op, in.key, in.value, out.value, out.present, time.Duration(o.Call), end)
+		}
+		return b.String()
+	}
+	return ""
 }

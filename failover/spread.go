@@ -135,6 +135,7 @@ func (w *spread) mark(p *peer, holds bool) {
 func (w *spread) sendTo(calls context.Context, wave []*peer) {
 	w.begun, w.waitFor = time.Now(), nil
 	for _, p := range wave {
+		w.taint(p)
 		w.order = append(w.order, p)
 		w.pending = w.pending.with(p.i)
 		w.f.work.Go(func() {
@@ -142,6 +143,21 @@ func (w *spread) sendTo(calls context.Context, wave []*peer) {
 			defer func() { w.results <- r }()
 			r.err = w.send(calls, p)
 		})
+	}
+}
+
+// taint notes for which entries an earlier call to p can still take effect, on
+// top of the one that is about to be sent. It may do so before that has been
+// answered: what is known then is too late.
+func (w *spread) taint(p *peer) {
+	quiet := p.quieting.before(time.Now())
+	for _, e := range w.entries {
+		s := w.f.overlay.stripe(e.key)
+		s.mu.Lock()
+		if e.blocked(p, quiet) {
+			e.tainted = e.tainted.with(p.i)
+		}
+		s.mu.Unlock()
 	}
 }
 

@@ -295,3 +295,26 @@ func TestADrainedMemberIsLeftAloneAndOwedWhatItMisses(t *testing.T) {
 		require.ErrorContains(t, r.kv.Drain("nobody"), `"nobody"`)
 	})
 }
+
+// What is known when the answer comes is too late: the earlier call may have
+// taken effect between this one and its answer.
+func TestRegression_AnEarlierCallThatEndsTogetherWithALaterOneDoesNotUndoIt(t *testing.T) {
+	inRig(t, 2, nil, func(r *rig) {
+		for n := range 100 {
+			key := fmt.Sprint("k", n)
+			began := time.Now()
+			r.faults[1].Latency(500 * time.Millisecond)
+			r.set(key, "1") // goes on at the second member
+			time.Sleep(100 * time.Millisecond)
+			r.faults[1].Latency(500*time.Millisecond - time.Since(began))
+			r.set(key, "2")
+			time.Sleep(time.Second)
+		}
+		r.faults[1].Latency(0)
+		r.rest()
+		for n := range 100 {
+			r.holds(0, fmt.Sprint("k", n), "2")
+			r.holds(1, fmt.Sprint("k", n), "2")
+		}
+	})
+}
