@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -14,12 +15,13 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/holdfastkv/holdfast/failover"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
 // simIn is what a client asked of one key.
 type simIn struct {
-	op    byte // 'r' read, 'l' listed, 'w' write, 'd' delete
+	op    byte // 'r' read, 'l' listed, 'w' write, 'd' delete, 'x' crash
 	key   string
 	value string
 }
@@ -34,107 +36,193 @@ type simOut struct {
 type simState struct {
 	value   string
 	present bool
+	// others are values that the key may also have since a crash: after one,
+	// the members of a mirror may differ until the key's next write.
+	others string
+}
+
+func (s simState) is(out simOut, listed bool) bool {
+	if out.present == s.present && (!s.present || listed || out.value == s.value) {
+		return true
+	}
+	if s.others == "" {
+		return false
+	}
+	if !out.present {
+		return strings.Contains(s.others, ",;")
+	}
+	return listed || strings.Contains(s.others, ","+out.value+";")
 }
 
 // register is one key: what was written last is read.
 var register = porcupine.Model{
 	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
-		at := map[string]int{}
-		var parts [][]porcupine.Operation
+		parts := map[string][]porcupine.Operation{}
 		for _, o := range history {
 			key := o.Input.(simIn).key
-			n, ok := at[key]
-			if !ok {
-				n = len(parts)
-				at[key] = n
-				parts = append(parts, nil)
-			}
-			parts[n] = append(parts[n], o)
+			parts[key] = append(parts[key], o)
 		}
-		return parts
+		return slices.Collect(maps.Values(parts))
 	},
 	Init: func() any { return simState{} },
 	Step: func(state, input, output any) (bool, any) {
 		s, in, out := state.(simState), input.(simIn), output.(simOut)
 		switch in.op {
 		case 'w':
-			return true, simState{in.value, true}
+			return true, simState{value: in.value, present: true}
 		case 'd':
 			return true, simState{}
-		case 'l':
-			return out.present == s.present, s
+		case 'x':
+			s.others = in.value + "," + s.value + ";"
+			return true, s
 		}
-		return out.present == s.present && (!s.present || out.value == s.value), s
+		return s.is(out, in.op == 'l'), s
 	},
 }
 
 // history is what the clients of one run saw.
 type history struct {
 	began time.Time
+	loose bool // a crash may leave members that differ
 
-	mu      sync.Mutex // guards all below
-	ops     []porcupine.Operation
-	refused map[string]bool // values of writes that were certainly not applied
-	wrong   []string
-	calls   int
-	failed  int
-	unsure  int
+	mu        sync.Mutex // guards all below
+	ops       []porcupine.Operation
+	refused   map[string]bool // values of writes that were certainly not applied
+	wrong     []string
+	calls     int
+	failed    int
+	unsure    int
+	uncertain int
+	crashes   []int64
 }
 
 func newHistory() *history { return &history{began: time.Now(), refused: map[string]bool{}} }
 
 func (h *history) now() int64 { return int64(time.Since(h.began)) }
 
-// wrote notes how a write of one key ended.
-func (h *history) wrote(client int, in simIn, call int64, err error) {
+// crashed notes that the process dies.
+func (h *history) crashed() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.calls++
+	h.crashes = append(h.crashes, h.now())
+}
+
+// simCall is a call under way.
+type simCall struct {
+	h      *history
+	client int
+	at     int64
+	cut    func() bool // the process has died, and nobody hears the answer
+}
+
+func (h *history) begin(client int, cut func() bool) simCall { return simCall{h, client, h.now(), cut} }
+
+// wrote notes how a write of some keys ended.
+func (c simCall) wrote(err error, ins ...simIn) {
+	h := c.h
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	out, end := simOut{}, h.now()
+	h.calls++
 	switch {
-	case err == nil:
-	case errors.Is(err, resilient.ErrAmbiguous):
+	case c.cut() || errors.Is(err, resilient.ErrAmbiguous):
 		out.unsure, end = true, math.MaxInt64
 		h.unsure++
+	case err == nil:
 	case errors.Is(err, resilient.ErrRefused), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		h.failed++
-		if in.op == 'w' {
-			h.refused[in.value] = true
+		for _, in := range ins {
+			h.refused[in.value] = in.op == 'w'
 		}
 		return
 	default:
 		h.wrong = append(h.wrong, "a write failed without a class: "+err.Error())
 		return
 	}
-	h.ops = append(h.ops, porcupine.Operation{ClientId: client, Input: in, Call: call, Output: out, Return: end})
+	for _, in := range ins {
+		h.ops = append(h.ops, porcupine.Operation{ClientId: c.client, Input: in, Call: c.at, Output: out, Return: end})
+	}
 }
 
 // read notes what a read of one key gave; failed ones say nothing.
-func (h *history) read(client int, in simIn, call int64, value []byte, err error) {
+func (c simCall) read(in simIn, value []byte, err error) {
+	h := c.h
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.calls++
 	out := simOut{value: string(value), present: err == nil}
-	if err != nil && !errors.Is(err, resilient.ErrNotFound) {
+	switch {
+	case c.cut():
+		return
+	case errors.Is(err, failover.ErrUncertain):
+		h.uncertain++
+		return
+	case err != nil && !errors.Is(err, resilient.ErrNotFound):
 		h.failed++
 		return
 	}
-	if out.present && in.op == 'r' && h.refused[out.value] {
-		h.wrong = append(h.wrong, "a refused value was read: "+out.value)
-	}
-	h.ops = append(h.ops, porcupine.Operation{ClientId: client, Input: in, Call: call, Output: out, Return: h.now()})
+	h.ops = append(h.ops, porcupine.Operation{ClientId: c.client, Input: in, Call: c.at, Output: out, Return: h.now()})
 }
 
-// check returns whether the history is linearizable per key.
-func (h *history) check() porcupine.CheckResult {
+// check returns what is wrong with the history; "" if it is linearizable per
+// key.
+func (h *history) check() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if len(h.wrong) > 0 {
+		return h.wrong[0]
+	}
 	for _, o := range h.ops {
 		if in, out := o.Input.(simIn), o.Output.(simOut); in.op == 'r' && out.present && h.refused[out.value] {
-			h.wrong = append(h.wrong, "a refused value was read: "+out.value)
+			return "a refused value was read: " + out.value
 		}
 	}
-	return porcupine.CheckOperationsTimeout(register, prune(h.ops), time.Minute)
+	ops := h.checked()
+	switch porcupine.CheckOperationsTimeout(register, ops, time.Minute) {
+	case porcupine.Ok:
+		return ""
+	case porcupine.Unknown:
+		return "it could not be checked"
+	}
+	return explain(ops)
+}
+
+// wrongKeys returns the keys whose history is wrong.
+func (h *history) wrongKeys() (keys []string) {
+	for _, ops := range register.Partition(h.checked()) {
+		if !porcupine.CheckOperations(register, ops) {
+			keys = append(keys, ops[0].Input.(simIn).key)
+		}
+	}
+	return keys
+}
+
+// checked returns the operations as they are checked.
+func (h *history) checked() []porcupine.Operation {
+	ops := prune(h.ops)
+	if !h.loose {
+		return ops
+	}
+	for _, at := range h.crashes {
+		for _, key := range simKeys {
+			ops = append(ops, porcupine.Operation{
+				ClientId: 98, Input: simIn{'x', key, h.unsureBefore(at, key)}, Call: at, Output: simOut{}, Return: at,
+			})
+		}
+	}
+	return ops
+}
+
+// unsureBefore returns the values that key may have had at a time, but for its
+// last: those of writes that may have been applied.
+func (h *history) unsureBefore(at int64, key string) string {
+	var values strings.Builder
+	for _, o := range h.ops {
+		if in := o.Input.(simIn); in.key == key && o.Output.(simOut).unsure && o.Call <= at {
+			values.WriteString("," + in.value + ";")
+		}
+	}
+	return values.String()
 }
 
 // prune makes ambiguous writes cheap to check, and changes no verdict: every
@@ -173,9 +261,10 @@ func prune(ops []porcupine.Operation) []porcupine.Operation {
 	return kept
 }
 
-// explain returns the end of the shortest part of the history that is wrong.
-func (h *history) explain() string {
-	for _, ops := range register.Partition(prune(h.ops)) {
+// explain returns the end of the shortest part of a wrong history that is
+// wrong.
+func explain(history []porcupine.Operation) string {
+	for _, ops := range register.Partition(history) {
 		if porcupine.CheckOperations(register, ops) {
 			continue
 		}
@@ -188,7 +277,8 @@ func (h *history) explain() string {
 			if o.Return != math.MaxInt64 {
 				end = time.Duration(o.Return).String()
 			}
-			fmt.Fprintf(&b, "\n  client %2d %c %s %-6s -> %-6s %v  %v .. %s", o.ClientId, in.op, in.key, in.value, out.value, out.present, time.Duration(o.Call), end)
+			fmt.Fprintf(&b, "\n  client %2d %c %s %-6s -> %-6s %v  %v .. %s",
+				o.ClientId, in.op, in.key, in.value, out.value, out.present, time.Duration(o.Call), end)
 		}
 		return b.String()
 	}

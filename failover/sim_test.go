@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfastkv/holdfast/breaker"
@@ -22,31 +19,65 @@ import (
 // goOn is longer than a write goes on without its caller.
 const goOn = 10 * time.Second
 
-// simulation is one seeded run: clients that read and write a few keys through
-// a group while its members fail in every way that simStore knows, after which
-// all heal and the group must come to rest with equal members.
-type simulation struct {
-	seed    uint64
+// scenario is what a simulation plays.
+type scenario struct {
+	name    string
+	writes  failover.Writes
 	members int
-	clients int
-	calls   int // per client
-
-	stores  []*simStore
-	group   *failover.KV
-	history *history
-
-	mu       sync.Mutex // guards all below
-	faulty   int
-	faults   int
-	switches int
-	overlaps int // writes that began while a member was at fault
+	durable bool // the journal outlives the process, and fails at times
+	deaths  int  // of the process, at most
 }
 
-// verdict is what a run has shown.
-type verdict struct {
-	ops, failed, unsure, faults, switches, overlaps int
-	lost, wrong, notLive                            int
-	text                                            string
+// scenarios are all that are played. A memory journal forgets with the process,
+// so there is no crash with it: what is lost then is documented, not proved.
+var scenarios = []scenario{
+	{name: "handoff", writes: failover.Handoff, members: 2},
+	{name: "handoff-3", writes: failover.Handoff, members: 3},
+	{name: "handoff-crash", writes: failover.Handoff, members: 2, durable: true, deaths: 2},
+	{name: "mirror", writes: failover.Mirror, members: 2},
+	{name: "mirror-3", writes: failover.Mirror, members: 3},
+	{name: "mirror-crash", writes: failover.Mirror, members: 2, durable: true, deaths: 2},
+	{name: "strict-crash", writes: failover.MirrorStrict, members: 2, durable: true, deaths: 2},
+	{name: "strict-crash-3", writes: failover.MirrorStrict, members: 3, durable: true, deaths: 1},
+}
+
+// simulation is one seeded run of a scenario: clients that read and write a few
+// keys through a group while its members, its journal and its process fail,
+// after which all heal and the group must come to rest with equal members.
+type simulation struct {
+	scenario
+	seed uint64
+
+	stores  []*simStore
+	disk    *simDisk
+	history *history
+
+	mu      sync.Mutex // guards all below
+	process *simProcess
+	revived chan struct{} // closed when process is replaced
+	faulty  int
+	tally
+}
+
+const (
+	simClients = 5
+	simCalls   = 60 // per client
+)
+
+var simKeys = []string{"a", "b", "c"}
+
+// tally is what happened in a run, or in many.
+type tally struct{ ops, failed, unsure, uncertain, faults, crashes, switches, overlaps int }
+
+func (t *tally) add(o tally) {
+	t.ops += o.ops
+	t.failed += o.failed
+	t.unsure += o.unsure
+	t.uncertain += o.uncertain
+	t.faults += o.faults
+	t.crashes += o.crashes
+	t.switches += o.switches
+	t.overlaps += o.overlaps
 }
 
 func (s *simulation) rand(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(s.seed, stream)) }
@@ -59,15 +90,16 @@ func (s *simulation) Observe(_ context.Context, e resilient.Event) {
 	}
 }
 
-func (s *simulation) start(t *testing.T) {
+// start begins a life of the process.
+func (s *simulation) start() error {
+	p := newSimProcess()
 	kvs := make([]resilient.KVWithHealth, s.members)
 	for i := range kvs {
-		s.stores = append(s.stores, newSimStore(s.rand(uint64(100+i))))
-		kvs[i] = s.stores[i]
+		kvs[i] = &simConn{p, s.stores[i]}
 	}
-	group, err := failover.New(failover.Config{
-		Writes:   failover.Mirror,
-		Complete: true,
+	cfg := failover.Config{
+		Writes:   s.writes,
+		Complete: s.writes != failover.Handoff,
 		Straggle: 3 * time.Millisecond,
 		Failback: failover.Failback{After: 100 * time.Millisecond, MaxAfter: time.Second},
 		Member: resilient.Config{
@@ -79,73 +111,112 @@ func (s *simulation) start(t *testing.T) {
 			},
 		},
 		Observer: s,
-	}, kvs...)
-	require.NoError(t, err)
-	s.group, s.history = group, newHistory()
+	}
+	if s.durable {
+		cfg.Journal = &simJournal{p, s.disk}
+	}
+	group, err := failover.New(cfg, kvs...)
+	if err != nil {
+		return err
+	}
+	p.group = group
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.process = p
+	if s.revived != nil {
+		close(s.revived)
+	}
+	s.revived = make(chan struct{})
+	return nil
+}
+
+// crash ends the process's life; a new one begins after a while.
+func (s *simulation) crash(away time.Duration) error {
+	s.mu.Lock()
+	p := s.process
+	s.crashes++
+	s.mu.Unlock()
+	p.die()
+	s.history.crashed()
+	_ = p.group.Close() // ends the goroutines of the dead
+	time.Sleep(away)
+	s.disk.heal()
+	return s.start()
+}
+
+// current returns the process once it lives.
+func (s *simulation) current() *simProcess {
+	for {
+		s.mu.Lock()
+		p, revived := s.process, s.revived
+		s.mu.Unlock()
+		if !p.dead() {
+			return p
+		}
+		<-revived
+	}
 }
 
 // client makes its calls one after the other.
 func (s *simulation) client(id int) {
 	rng := s.rand(uint64(10 + id))
-	keys := []string{"a", "b", "c"}
-	for n := range s.calls {
+	for n := range simCalls {
 		ctx, cancel := context.Background(), func() {}
 		if rng.IntN(4) == 0 {
 			ctx, cancel = context.WithTimeout(ctx, time.Duration(5+rng.IntN(150))*time.Millisecond)
 		}
-		key, value := keys[rng.IntN(len(keys))], fmt.Sprintf("%d-%d", id, n)
-		call := s.history.now()
-		switch dice := rng.IntN(20); {
-		case dice < 9:
-			v, err := s.group.GetRaw(ctx, key)
-			s.history.read(id, simIn{op: 'r', key: key}, call, v, err)
-		case dice < 14:
-			s.began()
-			s.history.wrote(id, simIn{'w', key, value}, call, s.group.SetRaw(ctx, key, []byte(value)))
-		case dice < 16:
-			s.began()
-			s.history.wrote(id, simIn{op: 'd', key: key}, call, s.group.Delete(ctx, key))
-		case dice < 17:
-			found, err := s.group.BatchGetRaw(ctx, keys[:2])
-			for _, k := range keys[:2] {
-				v, ok := found[k]
-				e := err
-				if err == nil && !ok {
-					e = resilient.ErrNotFound
-				}
-				s.history.read(id, simIn{op: 'r', key: k}, call, v, e)
-			}
-		case dice < 18:
-			s.began()
-			err := s.group.BatchSetRaw(ctx, map[string][]byte{"a": []byte(value), "c": []byte(value)})
-			s.history.wrote(id, simIn{'w', "a", value}, call, err)
-			s.history.wrote(id, simIn{'w', "c", value}, call, err)
-		case dice < 19:
-			s.began()
-			err := s.group.BatchDelete(ctx, keys[1:])
-			s.history.wrote(id, simIn{op: 'd', key: "b"}, call, err)
-			s.history.wrote(id, simIn{op: 'd', key: "c"}, call, err)
-		default:
-			listed, err := s.group.List(ctx, "")
-			s.listed(id, keys, listed, call, err)
-		}
+		s.call(ctx, rng, id, fmt.Sprintf("%d-%d", id, n))
 		cancel()
 		time.Sleep(time.Duration(rng.IntN(15)) * time.Millisecond)
 	}
 }
 
-func (s *simulation) listed(id int, keys, listed []string, call int64, err error) {
-	in := map[string]bool{}
-	for _, k := range listed {
-		in[k] = true
+func (s *simulation) call(ctx context.Context, rng *rand.Rand, id int, value string) {
+	p := s.current()
+	h, kv, key := s.history, p.group, simKeys[rng.IntN(len(simKeys))]
+	dice := rng.IntN(20)
+	if dice >= 9 && dice != 16 && dice != 19 {
+		s.began()
 	}
-	for _, k := range keys {
-		e := err
-		if err == nil && !in[k] {
-			e = resilient.ErrNotFound
+	c := h.begin(id, p.dead)
+	switch {
+	case dice < 9:
+		v, err := kv.GetRaw(ctx, key)
+		c.read(simIn{op: 'r', key: key}, v, err)
+	case dice < 14:
+		c.wrote(kv.SetRaw(ctx, key, []byte(value)), simIn{'w', key, value})
+	case dice < 16:
+		c.wrote(kv.Delete(ctx, key), simIn{op: 'd', key: key})
+	case dice < 17:
+		keys := simKeys[:2]
+		found, err := kv.BatchGetRaw(ctx, keys)
+		for _, k := range keys {
+			v, ok := found[k]
+			c.read(simIn{op: 'r', key: k}, v, missingUnless(ok, err))
 		}
-		s.history.read(id, simIn{op: 'l', key: k}, call, nil, e)
+	case dice < 18:
+		err := kv.BatchSetRaw(ctx, map[string][]byte{"a": []byte(value), "c": []byte(value)})
+		c.wrote(err, simIn{'w', "a", value}, simIn{'w', "c", value})
+	case dice < 19:
+		err := kv.BatchDelete(ctx, simKeys[1:])
+		c.wrote(err, simIn{op: 'd', key: "b"}, simIn{op: 'd', key: "c"})
+	default:
+		listed, err := kv.List(ctx, "")
+		in := map[string]bool{}
+		for _, k := range listed {
+			in[k] = true
+		}
+		for _, k := range simKeys {
+			c.read(simIn{op: 'l', key: k}, nil, missingUnless(in[k], err))
+		}
 	}
+}
+
+func missingUnless(found bool, err error) error {
+	if err == nil && !found {
+		return resilient.ErrNotFound
+	}
+	return err
 }
 
 // began counts a write that overlaps with a fault.
@@ -157,62 +228,18 @@ func (s *simulation) began() {
 	}
 }
 
-// nemesis breaks and heals the members until stop.
-func (s *simulation) nemesis(stop <-chan struct{}) {
-	rng := s.rand(1)
-	wait := func(least, spread int) bool {
-		select {
-		case <-time.After(time.Duration(least+rng.IntN(spread)) * time.Millisecond):
-			return true
-		case <-stop:
-			return false
-		}
-	}
-	for wait(10, 60) {
-		i := rng.IntN(len(s.stores))
-		store, name := s.stores[i], s.group.Status().Members[i].Name
-		s.mu.Lock()
-		s.faulty++
-		s.faults++
-		s.mu.Unlock()
-		switch rng.IntN(12) {
-		case 0:
-			store.kill()
-		case 1, 2:
-			store.freeze()
-		case 3:
-			store.set(func() { store.deny = true })
-		case 4, 5:
-			store.set(func() { store.lossy = 0.5 })
-		case 6:
-			store.set(func() { store.sick = true })
-		case 7:
-			store.kill()
-			store.set(func() { store.lie = true })
-		case 8, 9, 10:
-			store.set(func() { store.slow = true })
-		case 11:
-			_ = s.group.Drain(name)
-		}
-		on := wait(5, 200)
-		store.heal()
-		_ = s.group.Release(name)
-		s.mu.Lock()
-		s.faulty--
-		s.mu.Unlock()
-		if !on {
-			return
-		}
-	}
-}
-
 // run plays the whole and judges it.
 func (s *simulation) run(t *testing.T) verdict {
-	s.start(t)
+	for i := range s.members {
+		s.stores = append(s.stores, newSimStore(s.rand(uint64(100+i))))
+	}
+	s.disk, s.history = newSimDisk(s.rand(2)), newHistory()
+	s.history.loose = s.writes == failover.Mirror
+	require.NoError(t, s.start())
 	stop := make(chan struct{})
 	var clients, faults sync.WaitGroup
-	faults.Go(func() { s.nemesis(stop) })
-	for id := range s.clients {
+	faults.Go(func() { s.nemesis(t, stop) })
+	for id := range simClients {
 		clients.Go(func() { s.client(id) })
 	}
 	clients.Wait()
@@ -226,7 +253,7 @@ func (s *simulation) run(t *testing.T) verdict {
 		store.late.Wait()
 	}
 	v := s.judge(s.comesToRest())
-	if err := s.group.Close(); err != nil {
+	if err := s.process.group.Close(); err != nil {
 		v.notLive++
 		v.text += fmt.Sprintf("Close: %v; ", err)
 	}
@@ -235,102 +262,32 @@ func (s *simulation) run(t *testing.T) verdict {
 
 // comesToRest reports whether the group, all healthy, hands back everything
 // and goes back to its first member.
-func (s *simulation) comesToRest() bool {
+func (s *simulation) comesToRest() error {
+	group := s.process.group
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := group.Flush(ctx); err != nil {
+		return err
+	}
 	for range 600 {
-		if len(s.group.Owed()) == 0 && s.group.Active() == s.group.Status().Members[0].Name {
-			return true
+		if group.Active() == group.Status().Members[0].Name {
+			return nil
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return false
+	return fmt.Errorf("active is %s", group.Active())
 }
 
-func (s *simulation) judge(rested bool) verdict {
-	h := s.history
-	s.mu.Lock() // the end of a hold may be told now
-	defer s.mu.Unlock()
-	v := verdict{
-		ops: h.calls, failed: h.failed, unsure: h.unsure, faults: s.faults, switches: s.switches, overlaps: s.overlaps,
-	}
-	// What each member holds at the end is read as one more client would.
-	first := s.stores[0].content()
-	for i, store := range s.stores {
-		content := store.content()
-		for _, key := range []string{"a", "b", "c"} {
-			value, ok := content[key]
-			if want, has := first[key]; has != ok || want != value {
-				v.lost++
-				v.text += fmt.Sprintf("member %d holds %q=%q, the first %q; ", i, key, value, want)
-			}
-		}
-	}
-	for _, key := range []string{"a", "b", "c"} {
-		value, ok := first[key]
-		err := error(nil)
-		if !ok {
-			err = resilient.ErrNotFound
-		}
-		h.read(99, simIn{op: 'r', key: key}, h.now(), []byte(value), err)
-	}
-	if !rested {
-		v.notLive++
-		v.text += fmt.Sprintf("not at rest: owed %v, %+v; ", s.group.Owed(), s.group.Status())
-	}
-	if result := h.check(); result != porcupine.Ok {
-		v.wrong++
-		v.text += fmt.Sprintf("history is %v: %s; ", result, h.explain())
-	}
-	v.wrong += len(h.wrong)
-	for _, text := range h.wrong {
-		v.text += text + "; "
-	}
-	return v
-}
-
-// simulate runs seeds from first on and returns the sum and the first bad seed.
-func simulate(t *testing.T, first, seeds uint64, members int) (sum verdict, bad uint64) {
-	for seed := first; seed < first+seeds; seed++ {
+// play runs a scenario with seeds from first on, until one is bad, and returns
+// the sum.
+func play(t *testing.T, sc scenario, first, seeds uint64) (sum verdict) {
+	for seed := first; seed < first+seeds && sum.bad == 0; seed++ {
 		synctest.Test(t, func(t *testing.T) {
-			v := (&simulation{seed: seed, members: members, clients: 5, calls: 60}).run(t)
-			sum.ops += v.ops
-			sum.failed += v.failed
-			sum.unsure += v.unsure
-			sum.faults += v.faults
-			sum.switches += v.switches
-			sum.overlaps += v.overlaps
-			sum.lost += v.lost
-			sum.wrong += v.wrong
-			sum.notLive += v.notLive
-			if v.lost+v.wrong+v.notLive > 0 && bad == 0 {
-				bad = seed
-				sum.text = v.text
-			}
+			sum.add((&simulation{scenario: sc, seed: seed}).run(t), seed)
 		})
 		if t.Failed() {
 			break
 		}
 	}
-	return sum, bad
-}
-
-// TestSimulation_NothingAcknowledgedIsLost plays seeded runs. HOLDFAST_SEED and
-// HOLDFAST_SEEDS choose which.
-func TestSimulation_NothingAcknowledgedIsLost(t *testing.T) {
-	first, seeds := envInt("HOLDFAST_SEED", 1), envInt("HOLDFAST_SEEDS", 300)
-	for _, members := range []int{2, 3} {
-		v, bad := simulate(t, first, seeds, members)
-		fmt.Printf("RESULT kind=simulation mode=mirror members=%d seeds=%d ops=%d faults=%d switches=%d overlaps=%d failed=%d ambiguous=%d "+
-			"lost_acked=%d wrong_reads=%d not_live=%d first_bad_seed=%d\n",
-			members, seeds, v.ops, v.faults, v.switches, v.overlaps, v.failed, v.unsure, v.lost, v.wrong, v.notLive, bad)
-		require.Zero(t, bad, "%s\nrepeat: HOLDFAST_SEED=%d HOLDFAST_SEEDS=1 go test -run %s ./failover", v.text, bad, t.Name())
-		require.Positive(t, v.switches, "invalid: no switch")
-		require.Positive(t, v.overlaps, "invalid: no write overlapped with a fault")
-	}
-}
-
-func envInt(name string, otherwise uint64) uint64 {
-	if n, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
-		return n
-	}
-	return otherwise
+	return sum
 }

@@ -1,0 +1,100 @@
+package failover_test
+
+import (
+	"fmt"
+
+	"github.com/holdfastkv/holdfast/failover"
+)
+
+// verdict is what a run, or many, has shown.
+type verdict struct {
+	tally
+	seeds                             int
+	lost, resurrected, wrong, notLive int
+	bad                               uint64 // the first bad seed
+	text                              string // what was wrong with it
+}
+
+func (v *verdict) add(o verdict, seed uint64) {
+	v.tally.add(o.tally)
+	v.seeds++
+	v.lost += o.lost
+	v.resurrected += o.resurrected
+	v.wrong += o.wrong
+	v.notLive += o.notLive
+	if v.bad == 0 && o.lost+o.resurrected+o.wrong+o.notLive > 0 {
+		v.bad, v.text = seed, o.text
+	}
+}
+
+// String is the RESULT line of a scenario.
+func (v verdict) String() string {
+	return fmt.Sprintf("seeds=%d ops=%d faults=%d crashes=%d switches=%d overlaps=%d failed=%d uncertain=%d ambiguous=%d "+
+		"lost_acked=%d wrong_reads=%d resurrected=%d not_live=%d first_bad_seed=%d",
+		v.seeds, v.ops, v.faults, v.crashes, v.switches, v.overlaps, v.failed, v.uncertain, v.unsure,
+		v.lost, v.wrong, v.resurrected, v.notLive, v.bad)
+}
+
+// judge looks at the history and at what the members hold in the end.
+func (s *simulation) judge(unrest error) verdict {
+	h := s.history
+	s.mu.Lock() // the end of a hold may be told now
+	v := verdict{tally: s.tally}
+	s.mu.Unlock()
+	v.ops, v.failed, v.unsure, v.uncertain = h.calls, h.failed, h.unsure, h.uncertain
+	if unrest != nil {
+		v.notLive++
+		v.text += fmt.Sprintf("not at rest: %v, %+v; ", unrest, s.process.group.Status())
+	}
+	if why := h.check(); why != "" {
+		v.wrong++
+		v.text += "the history is wrong: " + why + "; "
+		return v
+	}
+	// What the first member holds is read as one more client would, at last.
+	first := s.stores[0].content()
+	for _, key := range simKeys {
+		value, ok := first[key]
+		h.begin(99, func() bool { return false }).read(simIn{op: 'r', key: key}, []byte(value), missingUnless(ok, nil))
+	}
+	if why := h.check(); why != "" {
+		for _, key := range h.wrongKeys() {
+			if _, ok := first[key]; ok {
+				v.resurrected++
+			} else {
+				v.lost++
+			}
+		}
+		v.text += "the end is wrong: " + why + "; "
+	}
+	s.compare(&v, first)
+	return v
+}
+
+// compare demands that the other members hold what the first does; in Handoff,
+// nothing. A mirror that a crash cut off at a write is equal again after a
+// Rebuild only.
+func (s *simulation) compare(v *verdict, first map[string]string) {
+	if s.writes == failover.Mirror && s.tally.crashes > 0 {
+		return
+	}
+	if s.writes == failover.Handoff {
+		first = nil
+	}
+	for i, store := range s.stores[1:] {
+		content := store.content()
+		for _, key := range simKeys {
+			value, ok := content[key]
+			want, has := first[key]
+			switch {
+			case ok == has && value == want:
+				continue
+			case ok && !has:
+				v.resurrected++
+			default:
+				v.lost++
+			}
+			v.text += fmt.Sprintf("member %d holds %q=%q, should %q; ", i+1, key, value, want)
+		}
+	}
+}
