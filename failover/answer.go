@@ -14,6 +14,8 @@ func (f *KV) answered(entries []*entry, p *peer, err error) {
 		s := f.overlay.stripe(e.key)
 		s.mu.Lock()
 		switch {
+		case err == nil && planted("latetaint") && !e.blocked(p, p.quieting.before(now)):
+			e.owed = e.owed.without(p.i)
 		case err == nil && e.tainted.has(p.i):
 			// An earlier call may undo this one: p stays owed.
 		case err == nil:
@@ -22,6 +24,9 @@ func (f *KV) answered(entries []*entry, p *peer, err error) {
 			e.taintLocked(p.i, len(f.peers)).running++
 		default:
 			e.taintLocked(p.i, len(f.peers)).ended = now
+			if planted("ambforget") {
+				e.owed = e.owed.without(p.i)
+			}
 		}
 		s.mu.Unlock()
 	}
@@ -90,6 +95,10 @@ func (f *KV) cleared(e *entry, p *peer, change func()) {
 		return
 	}
 	change()
+	if planted("nocleanrec") && e.owed == 0 && e.seq != 0 {
+		_ = f.journal.Forget(Record{Key: e.key, Seq: e.seq})
+		e.seq = 0
+	}
 	e.listed = f.backlog.set(e.listed, e, time.Now())
 	f.retireLocked(s, e)
 	if e.owed == 0 {

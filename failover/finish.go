@@ -12,9 +12,11 @@ import (
 // and returns what its caller is told.
 func (w *spread) finish(ctx context.Context) outcome {
 	f := w.f
-	if w.acked|w.unsure|w.pending == 0 && w.revert() == nil {
+	w.misread()
+	if w.acked|w.unsure|w.pending == 0 {
+		err := w.revert()
 		f.overlay.unlock(w.stripes)
-		return outcome{err: w.refusal()}
+		return outcome{err: err}
 	}
 	owed, err := w.settle()
 	f.journal.Release(w.keys, w.bytes)
@@ -36,9 +38,9 @@ func (w *spread) finish(ctx context.Context) outcome {
 	return o
 }
 
-// revert takes back a write that every member refused. Where the journal has
-// the intent, the record is put right first: if that fails, a restart would
-// roll the write forward, and it is not taken back.
+// revert takes back a write that every member refused, and returns what its
+// caller is told. Where the journal has the intent, the record is put right
+// first: if that fails, a restart may roll the write forward.
 func (w *spread) revert() error {
 	f := w.f
 	var recs []Record
@@ -47,24 +49,22 @@ func (w *spread) revert() error {
 			recs = append(recs, e.before(f.seq.Add(1)))
 		}
 	}
-	if len(recs) > 0 {
-		if err := f.journal.Put(recs...); err != nil {
-			return err
+	err := w.refusal()
+	if len(recs) > 0 && !planted("lazyrevert") {
+		if failed := f.journal.Put(recs...); failed != nil {
+			err = &Error{Op: w.op, Class: resilient.Failed, Members: w.errs, reason: failed}
 		}
 	}
 	for _, e := range w.entries {
 		touched := e.touched()
-		prev := f.overlay.restore(e)
-		if prev == nil {
-			continue
-		}
+		newest := f.overlay.restore(e)
 		if touched {
-			prev.seq, prev.kept = e.seq, recorded{prev.owed, prev.remove}
+			newest.seq, newest.kept = f.seq.Load(), recorded{} // whichever record it is
 		}
-		f.retireIdle(prev)
+		f.retireIdle(newest)
 	}
 	f.journal.Release(w.keys, w.bytes)
-	return nil
+	return err
 }
 
 // touched reports whether the write that made e has put a record of it.
@@ -82,7 +82,7 @@ func (e *entry) before(seq uint64) Record {
 
 // refusal is the error of a write that every member refused. What the most
 // wanted one found wrong with the call itself is the reason.
-func (w *spread) refusal() error {
+func (w *spread) refusal() *Error {
 	e := &Error{Op: w.op, Class: resilient.Refused, Members: w.errs, reason: w.fault}
 	if len(w.errs) == 0 || w.fault != nil {
 		return e
@@ -108,7 +108,7 @@ func (w *spread) settle() (owed Members, err error) {
 			changed = append(changed, e)
 		}
 	}
-	if len(changed) > 0 {
+	if len(changed) > 0 && !planted("nojournal") {
 		err = f.put(changed, false)
 	}
 	now := time.Now()

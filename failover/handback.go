@@ -195,7 +195,7 @@ func (f *KV) handBackKey(ctx context.Context, p *peer, key string) (step, error)
 	e := s.m[key]
 	owed := e != nil && e.owed.has(p.i)
 	copied := e != nil && e.owed == 0 && e.remove.has(p.i)
-	blocked := (owed || copied) && e.blocked(p, quiet)
+	blocked := (owed && !planted("noquiesce-handback") || copied && !planted("noquiesce-clean")) && e.blocked(p, quiet)
 	s.mu.Unlock()
 	switch {
 	case !owed && !copied:
@@ -204,6 +204,10 @@ func (f *KV) handBackKey(ctx context.Context, p *peer, key string) (step, error)
 		return skipped, nil
 	}
 
+	if copied && planted("cleannolock") {
+		s.unlock()
+		defer func() { s.key <- struct{}{} }() // for the deferred unlock
+	}
 	var err error
 	if owed && !e.delete {
 		err = p.m.SetRaw(ctx, key, e.value)

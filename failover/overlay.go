@@ -131,6 +131,9 @@ type version struct {
 // version returns what a reader gets of a decided entry.
 func (e *entry) version() version {
 	if e.owed == 0 {
+		if planted("cleanhit") {
+			return version{}
+		}
 		return version{remove: e.remove}
 	}
 	return version{found: true, value: e.value, delete: e.delete}
@@ -143,9 +146,12 @@ func (o *overlay) lookup(ctx context.Context, key string) (version, error) {
 	for {
 		s.mu.Lock()
 		e := s.m[key]
-		if e == nil {
+		if e == nil || planted("nooverlay") || !e.decided && planted("nowait") {
 			s.mu.Unlock()
 			return version{}, nil
+		}
+		if planted("serveprev") && !e.decided && e.prev != nil {
+			e = e.prev
 		}
 		if e.decided {
 			v := e.version()
@@ -193,18 +199,18 @@ func (o *overlay) publish(e *entry, owed Members) {
 	s.m[e.key] = e
 }
 
-// restore undoes publish: every member has refused e. It returns the version
-// that is the newest again, nil if there is none.
+// restore undoes publish: every member has refused e. It returns the entry that
+// is the newest again: e itself, idle, if there was none before.
 func (o *overlay) restore(e *entry) *entry {
 	s := o.stripe(e.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.prev != nil {
-		s.m[e.key] = e.prev
-	} else {
-		o.dropLocked(s, e)
+	e.owed, e.remove = 0, 0
+	e.decideLocked()
+	if e.prev == nil {
+		return e
 	}
-	e.wakeLocked()
+	s.m[e.key] = e.prev
 	return e.prev
 }
 

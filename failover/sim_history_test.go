@@ -73,7 +73,7 @@ var register = porcupine.Model{
 		case 'd':
 			return true, simState{}
 		case 'x':
-			s.others = in.value + "," + s.value + ";"
+			s.others = in.value
 			return true, s
 		}
 		return s.is(out, in.op == 'l'), s
@@ -206,23 +206,34 @@ func (h *history) checked() []porcupine.Operation {
 	for _, at := range h.crashes {
 		for _, key := range simKeys {
 			ops = append(ops, porcupine.Operation{
-				ClientId: 98, Input: simIn{'x', key, h.unsureBefore(at, key)}, Call: at, Output: simOut{}, Return: at,
+				ClientId: 98, Input: simIn{'x', key, h.possible(at, key)}, Call: at, Output: simOut{}, Return: at,
 			})
 		}
 	}
 	return ops
 }
 
-// unsureBefore returns the values that key may have had at a time, but for its
-// last: those of writes that may have been applied.
-func (h *history) unsureBefore(at int64, key string) string {
-	var values strings.Builder
+// possible returns the values that some member may have for key at a time: those
+// of writes that may have been applied, and of acknowledged ones that no other
+// acknowledged one came after for certain.
+func (h *history) possible(at int64, key string) string {
+	var last int64 // call of the latest acknowledged write that was over
+	values, any := "", false
 	for _, o := range h.ops {
-		if in := o.Input.(simIn); in.key == key && o.Output.(simOut).unsure && o.Call <= at {
-			values.WriteString("," + in.value + ";")
+		if in := o.Input.(simIn); in.key == key && in.op != 'r' && in.op != 'l' && o.Return <= at {
+			last, any = max(last, o.Call), true
 		}
 	}
-	return values.String()
+	if !any {
+		values = ",;"
+	}
+	for _, o := range h.ops {
+		in := o.Input.(simIn)
+		if in.key == key && in.op != 'r' && in.op != 'l' && o.Call <= at && (o.Output.(simOut).unsure || o.Return >= last) {
+			values += "," + in.value + ";"
+		}
+	}
+	return values
 }
 
 // prune makes ambiguous writes cheap to check, and changes no verdict: every

@@ -96,7 +96,7 @@ type simDisk struct {
 	notes  map[string][]byte
 	dirty  bool
 	refuse bool // Put is refused
-	doubt  bool // Put fails, and may be durable or not
+	doubt  int  // how many more writes fail, and may be durable or not
 }
 
 func newSimDisk(rng *rand.Rand) *simDisk {
@@ -109,7 +109,7 @@ func (d *simDisk) set(change func()) {
 	change()
 }
 
-func (d *simDisk) heal() { d.set(func() { d.refuse, d.doubt = false, false }) }
+func (d *simDisk) heal() { d.set(func() { d.refuse, d.doubt = false, 0 }) }
 
 // simJournal is a process's handle on the disk. What it is writing when the
 // process dies may be durable or not.
@@ -179,7 +179,8 @@ func (j *simJournal) write(change func()) error {
 			change()
 		}
 		return errSimDead
-	case j.d.doubt:
+	case j.d.doubt > 0:
+		j.d.doubt--
 		if coin {
 			change()
 		}

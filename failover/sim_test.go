@@ -24,19 +24,22 @@ type scenario struct {
 	name    string
 	writes  failover.Writes
 	members int
-	durable bool // the journal outlives the process, and fails at times
+	durable bool // the journal outlives the process, and fails at times if that never dies
 	deaths  int  // of the process, at most
 }
 
-// scenarios are all that are played. A memory journal forgets with the process,
-// so there is no crash with it: what is lost then is documented, not proved.
+// scenarios are all that are played. A journal that forgets with the process, or
+// that fails just before the process dies, can keep nothing: there is no death
+// with these.
 var scenarios = []scenario{
 	{name: "handoff", writes: failover.Handoff, members: 2},
 	{name: "handoff-3", writes: failover.Handoff, members: 3},
+	{name: "handoff-journal", writes: failover.Handoff, members: 2, durable: true},
 	{name: "handoff-crash", writes: failover.Handoff, members: 2, durable: true, deaths: 2},
 	{name: "mirror", writes: failover.Mirror, members: 2},
 	{name: "mirror-3", writes: failover.Mirror, members: 3},
 	{name: "mirror-crash", writes: failover.Mirror, members: 2, durable: true, deaths: 2},
+	{name: "strict-journal", writes: failover.MirrorStrict, members: 2, durable: true},
 	{name: "strict-crash", writes: failover.MirrorStrict, members: 2, durable: true, deaths: 2},
 	{name: "strict-crash-3", writes: failover.MirrorStrict, members: 3, durable: true, deaths: 1},
 }

@@ -109,6 +109,9 @@ func (w *spread) owe(wave []*peer) error {
 		return nil
 	}
 	w.mark(wave[0], true)
+	if planted("lateintent") {
+		return nil
+	}
 	err := w.intend(w.entries)
 	if err != nil {
 		w.mark(wave[0], false)
@@ -123,6 +126,7 @@ func (w *spread) mark(p *peer, holds bool) {
 		s := w.f.overlay.stripe(e.key)
 		s.mu.Lock()
 		switch {
+		case planted("noclean"), planted("cleanack") && !w.acked.has(p.i):
 		case holds:
 			e.remove = e.remove.with(p.i)
 		case e.prev == nil || !e.prev.remove.has(p.i):
@@ -154,7 +158,7 @@ func (w *spread) taint(p *peer) {
 	for _, e := range w.entries {
 		s := w.f.overlay.stripe(e.key)
 		s.mu.Lock()
-		if e.blocked(p, quiet) {
+		if e.blocked(p, quiet) && !planted("noquiesce-write") {
 			e.tainted = e.tainted.with(p.i)
 		}
 		s.mu.Unlock()
@@ -264,7 +268,10 @@ func (w *spread) take(r result) {
 	switch {
 	case err == nil:
 		w.acked = w.acked.with(p.i)
-	case refused(err):
+		if planted("cleanack") && w.inTurn && p.i != 0 {
+			w.mark(p, true)
+		}
+	case refused(err), planted("ambrefuse"):
 		if w.inTurn && p.i != 0 {
 			w.mark(p, false)
 		}
