@@ -142,7 +142,11 @@ func (m *model) answer(s *modelState, i int, b uint8) {
 		t.client[i].call[b] = applied
 		m.add(t, i, "is applied", int(b), -1)
 	case c.call[b] == applied:
-		settle(*s, "is answered OK", okay)
+		t := *s
+		if m.without == taintlate {
+			t.client[i].dirty = s.tainted()
+		}
+		settle(t, "is answered OK", okay)
 	}
 	if s.losses == 0 {
 		return
@@ -166,20 +170,6 @@ func (m *model) answer(s *modelState, i int, b uint8) {
 		}
 		t.member[b].taint = true
 		settle(t, "loses the answer", unsure)
-	}
-}
-
-// send sends client i's write to the members of set.
-func (m *model) send(t *modelState, i int, set uint8) {
-	c := &t.client[i]
-	for b := range uint8(2) {
-		if set&(1<<b) != 0 {
-			c.call[b] = sent
-		}
-	}
-	c.dirty = t.tainted()
-	if m.without == taintack {
-		c.dirty = 0
 	}
 }
 

@@ -2,8 +2,8 @@ package failover_test
 
 // begin is client i's write, once it has the key's lock: the entry is published
 // and, where it must be, durable; then the write is sent. In which order the
-// route has the members, and which of them are in doubt, can change at any
-// moment, so it is any order and any of them.
+// route has the members, and which of them is in doubt, can change at any
+// moment, so it is either order and either one.
 func (m *model) begin(s *modelState, i int) {
 	if s.lock != 0 {
 		return
@@ -22,151 +22,131 @@ func (m *model) begin(s *modelState, i int) {
 	if m.intended(s) {
 		m.put(&t, next, true)
 	}
-	if m.mode == handoff {
-		for b := range uint8(2) {
-			n := t
-			n.client[i].then = both &^ (1 << b)
-			m.try(&n, i, b)
-			m.add(n, i, "begins, sent", int(b), -1)
-		}
-		return
+	if m.mode != handoff {
+		n := t
+		m.send(&n, i, first)
+		m.send(&n, i, second)
+		m.add(n, i, "begins, sent to both", -1, -1)
 	}
-	m.send(&t, i, both)
-	m.add(t, i, "begins, sent to both", -1, -1)
 	for b := range uint8(2) {
-		n := *s
-		n = t
-		n.client[i].call, n.client[i].then = [2]uint8{}, both&^(1<<b)
-		m.send(&n, i, 1<<b)
-		m.add(n, i, "begins, the other one in doubt, sent", int(b), -1)
+		n := t
+		n.client[i].then = both &^ (1 << b)
+		m.send(&n, i, b)
+		m.add(n, i, "begins, sent first", int(b), -1)
+		if m.mode == handoff {
+			n.client[i].then = 0 // in Mirror that is the same as a refusal
+			m.add(n, i, "begins, the other one drained, sent", int(b), -1)
+		}
 	}
 }
 
 // intended reports whether the intent must be durable before anything is sent:
 // in MirrorStrict, and for a key that has a record, in memory or on disk.
 func (m *model) intended(s *modelState) bool {
+	recorded := s.disk.known || s.entry.known
 	switch m.without {
 	case lateintent:
-		if m.mode == strict {
-			return false
-		}
+		return m.mode != strict && recorded
 	case stalehint:
-		return m.mode == strict || s.entry.known && s.entry.owed != 0
+		recorded = s.entry.owed != 0
 	case recordintent:
-		return m.mode == strict
+		recorded = false
 	}
-	return m.mode == strict || s.disk.known || s.entry.known
+	return m.mode == strict || recorded
 }
 
-// try is Handoff's sending to one member. A record is durable before the
-// second is sent anything.
-func (m *model) try(t *modelState, i int, b uint8) {
-	if b == second && m.without != lateintent {
+// send sends client i's write to member b. In Handoff a record is durable
+// before the second is sent anything.
+func (m *model) send(t *modelState, i int, b uint8) {
+	if m.mode == handoff && b == second && m.without != lateintent {
 		v := t.entry.modelVersion
 		v.clean = m.without != noclean
 		m.put(t, v, true)
 	}
-	m.send(t, i, 1<<b)
+	c := &t.client[i]
+	c.call[b] = sent
+	if m.without != taintack {
+		c.dirty = t.tainted()
+	}
 }
 
-// answered goes on with client i's write after member b's answer.
+// answered notes member b's answer to client i's write. In Mirror the first
+// that is no refusal decides it, and an OK is what a member is owed no longer.
 func (m *model) answered(t *modelState, i int, b uint8) {
-	if m.mode == handoff {
-		m.answeredHandoff(t, i, b)
-		return
+	c, e := &t.client[i], &t.entry
+	result := c.call[b]
+	if result == unsure && m.without == noquiesceWrite {
+		t.member[b].taint = false
 	}
-	c := &t.client[i]
-	e := &t.entry
+	if result != refused && (m.mode != handoff || m.without == decideearly && result == unsure) {
+		e.decided = true
+	}
 	switch {
-	case c.call[b] == okay:
-		// The first answer that is no refusal decides the write.
-		e.decided = true
-		if c.dirty&(1<<b) == 0 {
-			e.owed &^= 1 << b
+	case m.mode == handoff && b == second:
+		if result == okay || result == unsure && m.without != cleanack {
+			e.clean = m.without != noclean
 		}
-	case c.call[b] == unsure:
-		e.decided = true
-		if m.without == ambforget {
-			e.owed &^= 1 << b
-		}
-		if m.without == noquiesceWrite {
-			t.member[b].taint = false
-		}
-	case m.without == refforget:
+	case result == okay && c.dirty&(1<<b) == 0,
+		result == unsure && m.without == ambforget,
+		result == refused && m.without == refforget:
 		e.owed &^= 1 << b
 	}
-	switch {
-	case c.pending() || c.took():
-	case c.then != 0:
-		// Nobody has taken it: those in doubt get it too.
-		later := c.then
-		c.then = 0
-		m.send(t, i, later)
-	default:
-		m.takeBack(t, i)
-	}
 }
-
-// pending reports whether a call has not been answered.
-func (c *modelClient) pending() bool {
-	return c.has(sent) || c.has(applied)
-}
-
-// took reports whether a member has the write or may have it.
-func (c *modelClient) took() bool { return c.has(okay) || c.has(unsure) }
 
 func (c *modelClient) has(result uint8) bool {
 	return c.call[first] == result || c.call[second] == result
 }
 
-// end is the end of client i's write in Mirror: what is owed is durable, then
-// the client is answered.
+// end is what follows the last answer to client i's write that is waited for:
+// sending to the next member, or the write's end.
 func (m *model) end(s *modelState, i int) {
 	c := &s.client[i]
-	if m.mode == handoff || c.pending() || !c.took() {
+	if c.has(sent) || c.has(applied) {
 		return
 	}
 	t := *s
-	if !c.has(okay) {
-		switch m.without {
-		case ambfail, ambrefuse:
-			m.undo(&t)
-			m.finish(&t, i, m.without == ambrefuse, false)
-			m.add(t, i, "ends as if it were not applied", -1, -1)
-			return
-		case ambown:
-			for b := range uint8(2) {
-				if c.call[b] == refused {
-					t.entry.owed &^= 1 << b
-				}
+	ok, maybe := c.has(okay), c.has(unsure)
+	switch {
+	case c.then != 0 && !ok && (m.mode == handoff || !maybe):
+		b := c.then >> 1 // of a set of one
+		t.client[i].then = 0
+		m.send(&t, i, b)
+		m.add(t, i, "goes on, sent", int(b), -1)
+	case !ok && !maybe:
+		m.undo(&t)
+		t.loose &^= 1 << m.ops[i].value
+		m.finish(t, i, denied)
+	case !ok && m.without == ambrefuse:
+		m.undo(&t)
+		m.finish(t, i, denied)
+	case !ok && m.without == ambfail:
+		m.undo(&t)
+		m.finish(t, i, gaveUp)
+	default:
+		for b, result := range c.call {
+			if !ok && m.without == ambown && result == refused {
+				t.entry.owed &^= 1 << b
 			}
 		}
+		m.keep(&t)
+		switch {
+		case m.without == partialfail && c.call[first] == refused:
+			m.finish(t, i, denied)
+		case ok || m.durable():
+			m.finish(t, i, got)
+		default:
+			m.finish(t, i, gaveUp)
+		}
 	}
-	m.keep(&t)
-	denied := m.without == partialfail && c.call[first] == refused
-	m.finish(&t, i, denied, c.has(okay) || m.durable())
-	m.add(t, i, m.verdict(denied, c.has(okay) || m.durable()), -1, -1)
-}
-
-func (m *model) verdict(denied, acked bool) string {
-	switch {
-	case denied:
-		return "ends, refused"
-	case acked:
-		return "ends, acknowledged"
-	}
-	return "ends, ambiguous"
 }
 
 // keep ends the entry's being written, with what is owed durable.
 func (m *model) keep(t *modelState) {
-	t.newest = t.entry.value
-	t.entry.writing, t.entry.decided, t.entry.prev = false, false, modelVersion{}
-	if t.entry.owed != 0 && m.without != nojournal {
-		m.put(t, t.entry.modelVersion, false)
-	}
-	if m.without == recordintent && t.entry.owed == 0 {
-		m.put(t, t.entry.recorded().modelVersion, false)
+	e := &t.entry
+	t.newest = e.value
+	e.writing, e.decided, e.prev = false, false, modelVersion{}
+	if e.owed != 0 && m.without != nojournal || m.without == recordintent {
+		m.put(t, e.recorded().modelVersion, false)
 	}
 	m.settle(t)
 	m.loosen(t, 0)
@@ -176,75 +156,27 @@ func (m *model) keep(t *modelState) {
 // touched.
 func (m *model) undo(t *modelState) {
 	prev := t.entry.prev
-	touched := t.disk.intent && m.without != lazyrevert
 	t.entry = modelEntry{modelVersion: prev}
-	if touched {
-		t.disk, t.lazy = prev.recorded(), false
+	if t.disk.intent && m.without != lazyrevert {
+		t.disk = prev.recorded()
 	}
 	t.lazy = m.durable() && t.disk != prev.recorded()
 }
 
-// takeBack ends a write that every member refused.
-func (m *model) takeBack(t *modelState, i int) {
-	t.loose &^= 1 << m.ops[i].value
-	m.undo(t)
-	m.finish(t, i, true, false)
-}
-
-// finish releases the key's lock and answers the client.
-func (m *model) finish(t *modelState, i int, isDenied, acked bool) {
-	switch {
-	case isDenied:
-		m.hear(t, denied, i, 0)
-	case acked:
-		m.hear(t, got, i, 0)
+// finish releases the key's lock and answers client i. A write that may or may
+// not have been applied can still take effect, so the client hears nothing.
+func (m *model) finish(t modelState, i int, news modelNews) {
+	text := "ends, acknowledged"
+	switch news {
+	case denied:
+		text = "ends, refused"
+	case gaveUp:
+		text = "ends, ambiguous"
+	}
+	if news != gaveUp {
+		m.hear(&t, news, i, 0)
 	}
 	t.lock = 0
 	t.client[i] = modelClient{at: done}
-}
-
-// answeredHandoff goes on with client i's write after member b's answer: with
-// the next member, or with its end.
-func (m *model) answeredHandoff(t *modelState, i int, b uint8) {
-	c := t.client[i]
-	if m.without == noquiesceWrite && c.call[b] == unsure {
-		t.member[b].taint = false
-	}
-	if c.call[b] == okay || c.then == 0 {
-		m.endHandoff(t, i)
-		return
-	}
-	if c.call[b] == applied || c.call[b] == sent {
-		return
-	}
-	next := uint8(first)
-	if c.then == 1<<second {
-		next = second
-	}
-	t.client[i].then = 0
-	m.try(t, i, next)
-}
-
-func (m *model) endHandoff(t *modelState, i int) {
-	c := t.client[i]
-	e := &t.entry
-	switch {
-	case m.without == noclean:
-	case c.call[second] == okay, c.call[second] == unsure && m.without != cleanack:
-		e.clean = true
-	}
-	if c.call[first] == okay && c.dirty&(1<<first) == 0 || c.call[first] == unsure && m.without == ambforget || c.call[first] == refused && m.without == refforget {
-		e.owed = 0
-	}
-	switch {
-	case !c.took():
-		m.takeBack(t, i)
-		return
-	case !c.has(okay) && (m.without == ambfail || m.without == ambrefuse):
-		m.undo(t)
-		m.finish(t, i, m.without == ambrefuse, false)
-		return
-	}
-	m.keep(t)
-	m.finish(t, i, false, c.has(okay) || m.durable())
+	m.add(t, i, text, -1, -1)
 }
