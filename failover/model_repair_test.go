@@ -78,9 +78,13 @@ func (m *model) handBack(s *modelState) {
 		if s.losses > 0 {
 			t := *s
 			t.losses--
-			m.abandon(&t, b, v, func(t modelState, how string) { m.add(t, -1, text+" (it "+how+")", int(b), int(v)) })
+			but := func(t modelState, how string) {
+				m.add(t, -1, text, int(b), int(v))
+				m.out[len(m.out)-1].what.but = how
+			}
+			m.abandon(&t, b, v, but)
 			t.member[b].value, t.member[b].taint = v, true
-			m.add(t, -1, text+" (it loses the answer)", int(b), int(v))
+			but(t, "loses the answer")
 		}
 	}
 }

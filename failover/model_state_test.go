@@ -161,6 +161,7 @@ type modelEvent struct {
 	text   string
 	member int8 // -1 if it has none
 	value  int8 // -1 if it has none
+	but    string
 }
 
 func (e modelEvent) in(m *model) string {
@@ -179,6 +180,9 @@ func (e modelEvent) in(m *model) string {
 	}
 	if e.member >= 0 {
 		s += " at the " + []string{"first", "second"}[e.member]
+	}
+	if e.but != "" {
+		s += ", but " + e.but
 	}
 	return s
 }

@@ -31,7 +31,7 @@ func (m *model) steps(s *modelState) []modelStep {
 
 // add notes a step to t.
 func (m *model) add(t modelState, client int, text string, member, value int) {
-	m.out = append(m.out, modelStep{to: t, what: modelEvent{int8(client), text, int8(member), int8(value)}})
+	m.out = append(m.out, modelStep{to: t, what: modelEvent{int8(client), text, int8(member), int8(value), ""}})
 }
 
 // hear notes that client i learns something.
@@ -108,6 +108,11 @@ func (m *model) lateAnswer(s *modelState, b uint8) {
 	m.add(t, -1, "a late answer OK", int(b), int(value))
 }
 
+const (
+	timesOut     = "times out, and is not applied"
+	timesOutOpen = "times out, and can still apply"
+)
+
 // abandon: a call of v to member b, of which nobody knows whether it will be
 // applied. The model has room for one such call at a member: of two, either
 // may be the one that can still apply.
@@ -115,11 +120,11 @@ func (m *model) abandon(t *modelState, b uint8, v uint8, then func(t modelState,
 	n := *t
 	n.member[b].taint = true
 	if n.member[b].zombie != 0 {
-		then(n, "times out, and is not applied")
+		then(n, timesOut)
 	}
 	if !n.member[b].left {
 		n.member[b].zombie = 1 + v
-		then(n, "times out, and can still apply")
+		then(n, timesOutOpen)
 	}
 }
 

@@ -133,8 +133,12 @@ func modelScenarios() []model {
 		{mode: mirror, memory: true, ops: w1rr, downs: 1, losses: 1, crashes: 1},
 		{mode: mirror, ops: w1rr, downs: 1, losses: 1, crashes: 1},
 		{mode: mirror, ops: w1w2r, losses: 1, crashes: 1},
+		{mode: mirror, ops: w1w2rr, losses: 1, crashes: 1},
 		{mode: strict, ops: w1rr, downs: 1, losses: 1, crashes: 1},
 		{mode: strict, ops: w1dr, losses: 1, crashes: 1},
+		{mode: strict, ops: w1w2r, losses: 1, crashes: 2},
+		{mode: strict, ops: w1w2r, losses: 1, crashes: 1, leaving: true},
+		{mode: strict, ops: modelOps("W1 D R R"), losses: 1, crashes: 1},
 		{mode: handoff, memory: true, ops: w1rr, downs: 2, losses: 2},
 		{mode: handoff, memory: true, ops: w1dr, downs: 1, losses: 2},
 		{mode: handoff, memory: true, ops: w1w2rr, downs: 1},
@@ -144,6 +148,7 @@ func modelScenarios() []model {
 		{mode: handoff, ops: w1dr, downs: 1, crashes: 1},
 		{mode: handoff, ops: w1dr, losses: 1, crashes: 1},
 		{mode: handoff, ops: w1w2rr, crashes: 1},
+		{mode: handoff, ops: w1w2r, losses: 1, crashes: 2},
 		{mode: handoff, ops: w1w2r, losses: 1, crashes: 1, leaving: true},
 	}
 }
