@@ -11,7 +11,7 @@ import (
 
 // modelRegister is what modelSpec says, in porcupine's words.
 var modelRegister = porcupine.Model{
-	Init: func() any { return uint8(old) },
+	Init: func() any { return uint8(oldValue) },
 	Step: func(state, input, output any) (bool, any) {
 		if op := input.(modelOp); op.write {
 			return true, op.value
@@ -40,31 +40,31 @@ func modelSpecAgrees(t *rapid.T, order []modelOp) (right bool) {
 	spec, told := newModelSpec(order), uint32(0)
 	var history []porcupine.Operation
 	begin, ended := [modelClients]int64{}, [modelClients]bool{}
-	for now := int64(1); now < 20 && told != wrong; now++ {
+	for now := int64(1); now < 20 && told != noWay; now++ {
 		i := rapid.IntRange(0, modelClients-1).Draw(t, "client")
 		switch {
 		case ended[i]:
 			continue
 		case begin[i] == 0:
 			begin[i] = now
-			told = spec.hear(told, began, i, 0)
+			told = spec.hear(told, newsBegan, i, 0)
 			continue
 		}
 		ended[i] = true
-		news := rapid.SampledFrom([]modelNews{got, got, got, gaveUp, denied}).Draw(t, "news")
-		value := rapid.SampledFrom([]uint8{old, 1, 2, absent}).Draw(t, "value")
+		news := rapid.SampledFrom([]modelNews{newsGot, newsGot, newsGot, newsGaveUp, newsDenied}).Draw(t, "news")
+		value := rapid.SampledFrom([]uint8{oldValue, 1, 2, noValue}).Draw(t, "value")
 		o := porcupine.Operation{ClientId: i, Input: order[i], Call: begin[i], Output: value, Return: now}
 		switch {
-		case news == got:
-			told = spec.hear(told, got, i, value)
+		case news == newsGot:
+			told = spec.hear(told, newsGot, i, value)
 			history = append(history, o)
-		case news == denied && order[i].write:
-			told = spec.hear(told, denied, i, 0)
+		case news == newsDenied && order[i].write:
+			told = spec.hear(told, newsDenied, i, 0)
 		case order[i].write: // it may yet take effect
 			o.Return = math.MaxInt64
 			history = append(history, o)
 		default:
-			told = spec.hear(told, gaveUp, i, 0)
+			told = spec.hear(told, newsGaveUp, i, 0)
 		}
 	}
 	for i, o := range order {
@@ -73,6 +73,6 @@ func modelSpecAgrees(t *rapid.T, order []modelOp) (right bool) {
 		}
 	}
 	right = porcupine.CheckOperations(modelRegister, history)
-	require.Equal(t, right, told != wrong, "%v", history)
+	require.Equal(t, right, told != noWay, "%v", history)
 	return right
 }

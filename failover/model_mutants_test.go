@@ -1,10 +1,10 @@
 package failover_test
 
-// mutant is a rule that is switched off.
-type mutant uint8
+// modelRule is a rule that can be switched off; everyRule: none is.
+type modelRule uint8
 
 const (
-	none mutant = iota
+	everyRule modelRule = iota
 	nowait
 	serveprev
 	servenext
@@ -41,7 +41,7 @@ const (
 
 // modelMutant is a rule that is switched off, and where that must be seen.
 type modelMutant struct {
-	without mutant
+	without modelRule
 	name    string
 	instead string // what is done without the rule
 	seen    []model
@@ -62,68 +62,68 @@ func modelMutants() []modelMutant {
 	wr, wrr, wwr, wwrr := modelOps("W1 R"), modelOps("W1 R R"), modelOps("W1 W2 R"), modelOps("W1 W2 R R")
 	return []modelMutant{
 		{nowait, "nowait", "a read goes to a member though a write of its key is undecided",
-			[]model{{mode: mirror, memory: true, ops: wrr}, {mode: handoff, memory: true, ops: wrr}}},
+			[]model{{mode: inMirror, memory: true, ops: wrr}, {mode: inHandoff, memory: true, ops: wrr}}},
 		{serveprev, "serveprev", "a read gets the previous version while a write is undecided",
-			[]model{{mode: mirror, memory: true, ops: wwrr}, {mode: handoff, memory: true, ops: wwrr}}},
+			[]model{{mode: inMirror, memory: true, ops: wwrr}, {mode: inHandoff, memory: true, ops: wwrr}}},
 		{servenext, "servenext", "a read gets the new version before it is decided",
-			[]model{{mode: mirror, memory: true, ops: wr, downs: 2}, {mode: handoff, memory: true, ops: wr, downs: 2}}},
+			[]model{{mode: inMirror, memory: true, ops: wr, downs: 2}, {mode: inHandoff, memory: true, ops: wr, downs: 2}}},
 		{decideearly, "decideearly", "in Handoff an ambiguous answer decides a write that is not on disk yet",
-			[]model{{mode: handoff, ops: wr, losses: 1, crashes: 1}}},
+			[]model{{mode: inHandoff, ops: wr, losses: 1, crashes: 1}}},
 		{nooverlay, "nooverlay", "a member is read that is owed the version",
-			[]model{{mode: mirror, memory: true, ops: wr}, {mode: handoff, memory: true, ops: wr}}},
+			[]model{{mode: inMirror, memory: true, ops: wr}, {mode: inHandoff, memory: true, ops: wr}}},
 		{norelookup, "norelookup", "a read that was refused goes to the next member without a look-up",
-			[]model{{mode: handoff, memory: true, ops: wwr, downs: 1}}},
+			[]model{{mode: inHandoff, memory: true, ops: wwr, downs: 1}}},
 		{ambfail, "ambfail", "an ambiguous write is forgotten",
-			[]model{{mode: mirror, memory: true, ops: wr, losses: 1}, {mode: handoff, memory: true, ops: wr, losses: 2}}},
+			[]model{{mode: inMirror, memory: true, ops: wr, losses: 1}, {mode: inHandoff, memory: true, ops: wr, losses: 2}}},
 		{ambrefuse, "ambrefuse", "an ambiguous write is taken for a refused one",
-			[]model{{mode: mirror, memory: true, ops: wr, losses: 1}, {mode: handoff, memory: true, ops: wr, losses: 2}}},
+			[]model{{mode: inMirror, memory: true, ops: wr, losses: 1}, {mode: inHandoff, memory: true, ops: wr, losses: 2}}},
 		{ambown, "ambown", "a write without an OK is not owed to those that refused it",
-			[]model{{mode: mirror, memory: true, ops: wr, downs: 1, losses: 1}}},
+			[]model{{mode: inMirror, memory: true, ops: wr, downs: 1, losses: 1}}},
 		{ambforget, "ambforget", "a member whose answer was ambiguous is not owed the write",
-			[]model{{mode: mirror, memory: true, ops: wr, losses: 1}, {mode: handoff, memory: true, ops: wr, losses: 1}}},
+			[]model{{mode: inMirror, memory: true, ops: wr, losses: 1}, {mode: inHandoff, memory: true, ops: wr, losses: 1}}},
 		{refforget, "refforget", "a member that refused is not owed the write",
-			[]model{{mode: mirror, memory: true, ops: wr, downs: 1}, {mode: handoff, memory: true, ops: wr, downs: 1}}},
+			[]model{{mode: inMirror, memory: true, ops: wr, downs: 1}, {mode: inHandoff, memory: true, ops: wr, downs: 1}}},
 		{partialfail, "partialfail", "a write that the first refused and the second has is called refused",
-			[]model{{mode: mirror, memory: true, ops: wr, downs: 1}}},
+			[]model{{mode: inMirror, memory: true, ops: wr, downs: 1}}},
 		{nojournal, "nojournal", "what is owed is not durable before the answer",
-			[]model{{mode: mirror, ops: wr, crashes: 1}, {mode: handoff, ops: wr, losses: 1, crashes: 1}}},
+			[]model{{mode: inMirror, ops: wr, crashes: 1}, {mode: inHandoff, ops: wr, losses: 1, crashes: 1}}},
 		{lateintent, "lateintent", "the intent is not durable before anything is sent",
-			[]model{{mode: strict, ops: wr, crashes: 1}, {mode: handoff, ops: wr, crashes: 1}}},
+			[]model{{mode: inStrict, ops: wr, crashes: 1}, {mode: inHandoff, ops: wr, crashes: 1}}},
 		{stalehint, "stalehint", "a key whose record is not removed from disk yet is written without an intent",
-			[]model{{mode: mirror, ops: wwr, crashes: 1}, {mode: handoff, ops: wwr, crashes: 1}}},
+			[]model{{mode: inMirror, ops: wwr, crashes: 1}, {mode: inHandoff, ops: wwr, crashes: 1}}},
 		{recordintent, "recordintent", "a recorded key is written without an intent, but recorded before the answer",
-			[]model{{mode: handoff, ops: wwr, crashes: 1}}},
+			[]model{{mode: inHandoff, ops: wwr, crashes: 1}}},
 		{lazyrevert, "lazyrevert", "a refused write is taken back on disk only later",
-			[]model{{mode: strict, ops: wr, downs: 2, crashes: 1}, {mode: handoff, ops: wr, downs: 2, crashes: 1}}},
+			[]model{{mode: inStrict, ops: wr, downs: 2, crashes: 1}, {mode: inHandoff, ops: wr, downs: 2, crashes: 1}}},
 		{rollback, "rollback", "a restart forgets what has an intent",
-			[]model{{mode: mirror, ops: wwr, crashes: 1}, {mode: strict, ops: wr, crashes: 1}, {mode: handoff, ops: wr, crashes: 1}}},
+			[]model{{mode: inMirror, ops: wwr, crashes: 1}, {mode: inStrict, ops: wr, crashes: 1}, {mode: inHandoff, ops: wr, crashes: 1}}},
 		{noquiesceWrite, "noquiesce-write", "a write that was abandoned leaves no taint",
-			[]model{{mode: mirror, memory: true, ops: wwr, losses: 1}, {mode: handoff, memory: true, ops: wr, losses: 1}}},
+			[]model{{mode: inMirror, memory: true, ops: wwr, losses: 1}, {mode: inHandoff, memory: true, ops: wr, losses: 1}}},
 		{noquiesceHandback, "noquiesce-handback", "a version is handed back to a tainted member",
-			[]model{{mode: mirror, memory: true, ops: wwr, losses: 1}, {mode: handoff, memory: true, ops: wwr, losses: 1}}},
+			[]model{{mode: inMirror, memory: true, ops: wwr, losses: 1}, {mode: inHandoff, memory: true, ops: wwr, losses: 1}}},
 		{noquiesceClean, "noquiesce-clean", "a copy is removed from a tainted member",
-			[]model{{mode: handoff, memory: true, ops: wr, losses: 1}}},
+			[]model{{mode: inHandoff, memory: true, ops: wr, losses: 1}}},
 		{taintack, "taintack", "the OK of a tainted member clears what it is owed",
-			[]model{{mode: mirror, memory: true, ops: wwr, losses: 1}, {mode: handoff, memory: true, ops: wwr, losses: 1}}},
+			[]model{{mode: inMirror, memory: true, ops: wwr, losses: 1}, {mode: inHandoff, memory: true, ops: wwr, losses: 1}}},
 		{taintlate, "taintlate", "the OK of a member clears what it is owed, though it was tainted when the call was sent",
-			[]model{{mode: mirror, memory: true, ops: wwr, losses: 1}, {mode: handoff, memory: true, ops: wwr, losses: 1}}},
+			[]model{{mode: inMirror, memory: true, ops: wwr, losses: 1}, {mode: inHandoff, memory: true, ops: wwr, losses: 1}}},
 		{lateany, "lateany", "a late OK clears what is owed, though of an older version",
-			[]model{{mode: mirror, memory: true, ops: wwr, losses: 1, leaving: true}, {mode: handoff, memory: true, ops: wwr, losses: 1, leaving: true}}},
+			[]model{{mode: inMirror, memory: true, ops: wwr, losses: 1, leaving: true}, {mode: inHandoff, memory: true, ops: wwr, losses: 1, leaving: true}}},
 		{norestarttaint, "norestarttaint", "after a crash no member is tainted",
-			[]model{{mode: mirror, ops: wwr, crashes: 1}, {mode: strict, ops: wwr, crashes: 1}, {mode: handoff, ops: wr, crashes: 1}}},
+			[]model{{mode: inMirror, ops: wwr, crashes: 1}, {mode: inStrict, ops: wwr, crashes: 1}, {mode: inHandoff, ops: wr, crashes: 1}}},
 		{handnolock, "handnolock", "a version is handed back without the key's lock",
-			[]model{{mode: mirror, memory: true, ops: wwr}, {mode: handoff, memory: true, ops: wwr}}},
+			[]model{{mode: inMirror, memory: true, ops: wwr}, {mode: inHandoff, memory: true, ops: wwr}}},
 		{noclean, "noclean", "what the second got is not removed there",
-			[]model{{mode: handoff, memory: true, ops: wr}}},
+			[]model{{mode: inHandoff, memory: true, ops: wr}}},
 		{cleanack, "cleanack", "only what the second answered OK to is removed there",
-			[]model{{mode: handoff, memory: true, ops: wr, losses: 1}}},
+			[]model{{mode: inHandoff, memory: true, ops: wr, losses: 1}}},
 		{cleannolock, "cleannolock", "a copy is removed without the key's lock",
-			[]model{{mode: handoff, memory: true, ops: wwr}}},
+			[]model{{mode: inHandoff, memory: true, ops: wwr}}},
 		{nocleanrec, "nocleanrec", "the record goes with the hand-back, though a removal is owed",
-			[]model{{mode: handoff, ops: wwr, crashes: 1}}},
+			[]model{{mode: inHandoff, ops: wwr, crashes: 1}}},
 		{cleanhit, "cleanhit", "the second is read though its copy is to be removed",
-			[]model{{mode: handoff, memory: true, ops: wwr}}},
+			[]model{{mode: inHandoff, memory: true, ops: wwr}}},
 		{handcomplete, "handcomplete", "a miss at the second is an answer in Handoff",
-			[]model{{mode: handoff, memory: true, ops: modelOps("R")}}},
+			[]model{{mode: inHandoff, memory: true, ops: modelOps("R")}}},
 	}
 }

@@ -44,8 +44,8 @@ func (m *model) handBack(s *modelState) {
 		v, clean := e.value, false
 		switch {
 		case s.entry.owed&(1<<b) != 0:
-		case b == second && e.clean && e.owed == 0 && !e.writing:
-			v, clean = absent, true
+		case b == secondMember && e.clean && e.owed == 0 && !e.writing:
+			v, clean = noValue, true
 		default:
 			continue
 		}
@@ -57,9 +57,9 @@ func (m *model) handBack(s *modelState) {
 			continue
 		}
 		if clean && m.without == cleannolock || !clean && m.without == handnolock {
-			if s.carrier.at == idle && !e.writing {
+			if s.carrier.at == clientIdle && !e.writing {
 				t := *s
-				t.carrier = modelCarrier{sent, b, v, clean}
+				t.carrier = modelCarrier{callSent, b, v, clean}
 				m.add(t, -1, "hand-back begins without the lock, of", int(b), int(v))
 			}
 			continue
@@ -112,16 +112,16 @@ func (m *model) carry(s *modelState) {
 	t := *s
 	c := &t.carrier
 	switch c.at {
-	case sent:
+	case callSent:
 		if t.member[c.member].down {
 			t.carrier = modelCarrier{}
 			m.add(t, -1, "that hand-back is refused", int(s.carrier.member), -1)
 			return
 		}
 		t.member[c.member].value = c.value
-		c.at = applied
+		c.at = callApplied
 		m.add(t, -1, "that hand-back is applied", int(c.member), int(c.value))
-	case applied:
+	case callApplied:
 		t.carrier = modelCarrier{}
 		if e := &t.entry; e.known && (s.carrier.clean || e.value == s.carrier.value) {
 			m.cleared(&t, s.carrier.member, s.carrier.clean)
@@ -146,7 +146,7 @@ func (m *model) loosen(t *modelState, v uint8) {
 }
 
 // exact reports whether a crash takes nothing back.
-func (m *model) exact() bool { return m.crashes == 0 || m.durable() && m.mode != mirror }
+func (m *model) exact() bool { return m.crashes == 0 || m.durable() && m.mode != inMirror }
 
 // crash ends the process and starts the next one, without a clean close. Calls
 // that were on their way to a member are dropped, or can still apply: fate says
@@ -159,11 +159,11 @@ func (m *model) crash(s *modelState, fate uint8) {
 	var flying uint8
 	for i, o := range m.ops {
 		c := &s.client[i]
-		if c.at == idle || c.at == done {
+		if c.at == clientIdle || c.at == clientDone {
 			continue
 		}
 		for b := range uint8(2) {
-			if o.write && c.call[b] == sent && !s.member[b].left {
+			if o.write && c.call[b] == callSent && !s.member[b].left {
 				flying |= 1 << b
 				if fate&(1<<b) != 0 {
 					t.member[b].zombie = 1 + o.value
@@ -171,9 +171,9 @@ func (m *model) crash(s *modelState, fate uint8) {
 			}
 		}
 		if !o.write {
-			m.hear(&t, gaveUp, i, 0)
+			m.hear(&t, newsGaveUp, i, 0)
 		}
-		t.client[i] = modelClient{at: done}
+		t.client[i] = modelClient{at: clientDone}
 	}
 	if fate&^flying != 0 {
 		return
@@ -183,7 +183,7 @@ func (m *model) crash(s *modelState, fate uint8) {
 		if loose&(loose-1) == 0 {
 			loose = 0 // one value only: there is nothing to choose
 		}
-		m.hear(&t, cut, 0, loose)
+		m.hear(&t, newsCut, 0, loose)
 		t.loose = 0
 	}
 	for b := range t.member {

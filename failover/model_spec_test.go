@@ -23,8 +23,8 @@ type modelSpec struct {
 type modelWay uint32
 
 const (
-	pending    = 1
-	tookEffect = 2
+	wayPending = 1
+	wayTook    = 2
 )
 
 func (w modelWay) value() uint8    { return uint8(w & 3) }
@@ -60,20 +60,20 @@ type modelAnswer struct {
 type modelNews uint8
 
 const (
-	began   modelNews = iota // the call begins
-	got                      // a read ends with a value, a write with success
-	gaveUp                   // a read ends without an answer
-	denied                   // a write ends: certainly not applied
-	cut                      // the process ends; value is what the key may then be, a set
-	finally                  // at the end the key has this value
+	newsBegan   modelNews = iota // the call begins
+	newsGot                      // a read ends with a value, a write with success
+	newsGaveUp                   // a read ends without an answer
+	newsDenied                   // a write ends: certainly not applied
+	newsCut                      // the process ends; value is what the key may then be, a set
+	newsFinally                  // at the end the key has this value
 )
 
 // wrong is the empty set: no way is left.
-const wrong = ^uint32(0)
+const noWay = ^uint32(0)
 
 func newModelSpec(ops []modelOp) *modelSpec {
 	p := &modelSpec{ops: ops, ids: map[string]uint32{}, memo: map[modelAnswer]uint32{}}
-	p.number([]modelWay{modelWay(old)})
+	p.number([]modelWay{modelWay(oldValue)})
 	return p
 }
 
@@ -101,26 +101,26 @@ func (p *modelSpec) left(q modelAnswer) []modelWay {
 
 func (p *modelSpec) after(w modelWay, q modelAnswer) (modelWay, bool) {
 	switch q.kind {
-	case cut:
+	case newsCut:
 		return w.withLoose(q.value), true
-	case finally:
+	case newsFinally:
 		return w, w.value() == q.value
 	}
 	op := int(q.op)
 	now := w.of(op)
 	if p.ops[op].write {
 		switch q.kind {
-		case began:
-			return w.with(op, pending), true
-		case got:
-			return w.with(op, 0), now == tookEffect
+		case newsBegan:
+			return w.with(op, wayPending), true
+		case newsGot:
+			return w.with(op, 0), now == wayTook
 		}
-		return w.with(op, 0), now == pending // denied
+		return w.with(op, 0), now == wayPending // denied
 	}
 	switch q.kind {
-	case began:
+	case newsBegan:
 		return w.with(op, 1<<w.value()|w.loose()), true
-	case got:
+	case newsGot:
 		return w.with(op, 0), now&(1<<q.value) != 0
 	}
 	return w.with(op, 0), true // gaveUp
@@ -142,8 +142,8 @@ func (p *modelSpec) grow(ways []modelWay) []modelWay {
 			}
 		}
 		for i, o := range p.ops {
-			if o.write && w.of(i) == pending {
-				add(w.with(i, tookEffect).withLoose(0).becomes(o.value, p.ops))
+			if o.write && w.of(i) == wayPending {
+				add(w.with(i, wayTook).withLoose(0).becomes(o.value, p.ops))
 			}
 		}
 	}
@@ -153,7 +153,7 @@ func (p *modelSpec) grow(ways []modelWay) []modelWay {
 
 func (p *modelSpec) number(ways []modelWay) uint32 {
 	if len(ways) == 0 {
-		return wrong
+		return noWay
 	}
 	name := fmt.Sprint(ways)
 	id, ok := p.ids[name]

@@ -4,16 +4,16 @@ import "fmt"
 
 // The two members: the first is the most wanted one.
 const (
-	first  = 0
-	second = 1
-	both   = 1<<first | 1<<second // as a set, bit i is member i
+	firstMember  = 0
+	secondMember = 1
+	bothMembers  = 1<<firstMember | 1<<secondMember // as a set, bit i is member i
 )
 
 // The values that the key can have. Every write has one of its own, so a value
 // also names the version.
 const (
-	absent = 0
-	old    = 3 // what the key is at the start; W1 and W2 write 1 and 2
+	noValue  = 0
+	oldValue = 3 // what the key is at the start; W1 and W2 write 1 and 2
 )
 
 // modelState is everything at one moment: the world, the process, its clients,
@@ -49,7 +49,7 @@ type modelMember struct {
 // modelVersion is what the overlay, or a record, has of the key.
 type modelVersion struct {
 	known bool  // there is an entry
-	value uint8 // of the newest version; absent is a tombstone
+	value uint8 // of the newest version; noValue is a tombstone
 	owed  uint8 // who is not known to have it; a set
 	clean bool  // Handoff: the second may have a copy, which is to be removed
 }
@@ -80,27 +80,27 @@ type modelClient struct {
 
 // Where a client is.
 const (
-	idle = iota
-	looking
-	asking
-	writing
-	done
+	clientIdle = iota
+	clientLooking
+	clientAsking
+	clientWriting
+	clientDone
 )
 
 // What has become of a member's call.
 const (
-	unsent = iota
-	sent
-	applied
-	okay
-	refused
-	unsure
+	callUnsent = iota
+	callSent
+	callApplied
+	callOK
+	callRefused
+	callUnsure
 )
 
 // modelCarrier is a hand-back or a removal that goes on without the key's
 // lock, as only mutants do.
 type modelCarrier struct {
-	at     uint8 // idle, sent or applied
+	at     uint8 // clientIdle, callSent or callApplied
 	member uint8
 	value  uint8
 	clean  bool // it is a removal
@@ -159,9 +159,9 @@ type modelStep struct {
 type modelEvent struct {
 	client int8 // -1 if it was no client
 	text   string
-	member int8 // -1 if it has none
-	value  int8 // -1 if it has none
-	but    string
+	member int8   // -1 if it has none
+	value  int8   // -1 if it has none
+	but    string // what went wrong; "" = nothing
 }
 
 func (e modelEvent) in(m *model) string {

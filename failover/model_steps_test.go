@@ -11,18 +11,18 @@ func (m *model) steps(s *modelState) []modelStep {
 	for i, o := range m.ops {
 		c := &s.client[i]
 		switch {
-		case c.at == idle && i > 0 && m.ops[i-1] == o && s.client[i-1].at == idle:
+		case c.at == clientIdle && i > 0 && m.ops[i-1] == o && s.client[i-1].at == clientIdle:
 			// Of two clients that do the same, the first begins first.
-		case o.write && c.at == idle:
+		case o.write && c.at == clientIdle:
 			m.begin(s, i)
-		case o.write && c.at == writing:
+		case o.write && c.at == clientWriting:
 			for b := range uint8(2) {
 				m.answer(s, i, b)
 			}
 			m.end(s, i)
-		case c.at == idle || c.at == looking:
+		case c.at == clientIdle || c.at == clientLooking:
 			m.lookUp(s, i)
-		case c.at == asking:
+		case c.at == clientAsking:
 			m.ask(s, i)
 		}
 	}
@@ -36,7 +36,7 @@ func (m *model) add(t modelState, client int, text string, member, value int) {
 
 // hear notes that client i learns something.
 func (m *model) hear(t *modelState, kind modelNews, i int, value uint8) {
-	if t.told != wrong {
+	if t.told != noWay {
 		t.told = m.spec.hear(t.told, kind, i, value)
 	}
 }
@@ -91,10 +91,10 @@ func (m *model) world(s *modelState) {
 	}
 }
 
-// lateAnswer: a call that was not waited for answers OK after all. That clears
-// the bit if the version is still the newest, and the member was not tainted
-// when the call was sent, nor is it now: a hand-back may have been abandoned
-// meanwhile.
+// lateAnswer: a call that was not waited for answers OK after all. The member
+// is owed nothing then if the version is still the newest, and the member was
+// not tainted when the call was sent, nor is it now: a hand-back may have been
+// abandoned meanwhile.
 func (m *model) lateAnswer(s *modelState, b uint8) {
 	t := *s
 	mb := &t.member[b]
@@ -105,16 +105,17 @@ func (m *model) lateAnswer(s *modelState, b uint8) {
 		e.owed &^= 1 << b
 		m.settle(&t)
 	}
-	m.add(t, -1, "a late answer OK", int(b), int(value))
+	m.add(t, -1, "a late OK of", int(b), int(value))
 }
 
+// What can become of a call that is abandoned.
 const (
 	timesOut     = "times out, and is not applied"
 	timesOutOpen = "times out, and can still apply"
 )
 
-// abandon: a call of v to member b, of which nobody knows whether it will be
-// applied. The model has room for one such call at a member: of two, either
+// abandon is what can become of a call of v to member b of which nobody knows
+// whether it will be applied. The model has room for one such call at a member: of two, either
 // may be the one that can still apply.
 func (m *model) abandon(t *modelState, b uint8, v uint8, then func(t modelState, text string)) {
 	n := *t
@@ -139,19 +140,19 @@ func (m *model) answer(s *modelState, i int, b uint8) {
 		m.add(t, i, text, int(b), -1)
 	}
 	switch {
-	case c.call[b] == sent && mb.down:
-		settle(*s, "is refused", refused)
-	case c.call[b] == sent:
+	case c.call[b] == callSent && mb.down:
+		settle(*s, "is refused", callRefused)
+	case c.call[b] == callSent:
 		t := *s
 		t.member[b].value = v
-		t.client[i].call[b] = applied
+		t.client[i].call[b] = callApplied
 		m.add(t, i, "is applied", int(b), -1)
-	case c.call[b] == applied:
+	case c.call[b] == callApplied:
 		t := *s
 		if m.without == taintlate {
 			t.client[i].dirty = s.tainted()
 		}
-		settle(t, "is answered OK", okay)
+		settle(t, "is answered OK", callOK)
 	}
 	if s.losses == 0 {
 		return
@@ -159,22 +160,22 @@ func (m *model) answer(s *modelState, i int, b uint8) {
 	t := *s
 	t.losses--
 	switch c.call[b] {
-	case sent:
+	case callSent:
 		if m.leaving && mb.zombie == 0 && mb.late == 0 {
 			n := t
 			n.member[b].zombie, n.member[b].left = 1+v, true
 			n.member[b].proof = c.dirty&(1<<b) == 0
-			settle(n, "is waited for no longer", unsure)
+			settle(n, "is waited for no longer", callUnsure)
 		}
-		m.abandon(&t, b, v, func(t modelState, text string) { settle(t, text, unsure) })
-	case applied:
+		m.abandon(&t, b, v, func(t modelState, text string) { settle(t, text, callUnsure) })
+	case callApplied:
 		if m.leaving && mb.late == 0 {
 			n := t
 			n.member[b].late, n.member[b].proof = 1+v, c.dirty&(1<<b) == 0
-			settle(n, "is waited for no longer, though applied", unsure)
+			settle(n, "is waited for no longer, though applied", callUnsure)
 		}
 		t.member[b].taint = true
-		settle(t, "loses the answer", unsure)
+		settle(t, "loses the answer", callUnsure)
 	}
 }
 
@@ -184,8 +185,8 @@ func (m *model) answer(s *modelState, i int, b uint8) {
 func (m *model) lookUp(s *modelState, i int) {
 	c, e := &s.client[i], &s.entry
 	t := *s
-	if c.at == idle {
-		m.hear(&t, began, i, 0)
+	if c.at == clientIdle {
+		m.hear(&t, newsBegan, i, 0)
 	}
 	undecided := e.writing && !e.decided
 	version := e.modelVersion
@@ -206,9 +207,9 @@ func (m *model) lookUp(s *modelState, i int) {
 		m.answerRead(t, i, "is answered by the overlay with", -1, version.value)
 		return
 	}
-	if c.tried == both {
-		m.hear(&t, gaveUp, i, 0)
-		t.client[i] = modelClient{at: done}
+	if c.tried == bothMembers {
+		m.hear(&t, newsGaveUp, i, 0)
+		t.client[i] = modelClient{at: clientDone}
 		m.add(t, i, "gets no answer", -1, -1)
 		return
 	}
@@ -217,15 +218,15 @@ func (m *model) lookUp(s *modelState, i int) {
 			continue
 		}
 		n := t
-		n.client[i].at = asking
+		n.client[i].at = clientAsking
 		n.client[i].target = b
-		if b == second && version.clean && m.without != cleanhit {
-			n.client[i].at = looking
+		if b == secondMember && version.clean && m.without != cleanhit {
+			n.client[i].at = clientLooking
 			n.client[i].tried |= 1 << b
-			m.add(n, i, "does not ask for what is to be removed", int(b), -1)
+			m.add(n, i, "does not ask what is to be removed", int(b), -1)
 			continue
 		}
-		m.add(n, i, "looks up and asks", int(b), -1)
+		m.add(n, i, "looks up, and is to ask", int(b), -1)
 	}
 }
 
@@ -237,14 +238,14 @@ func (m *model) ask(s *modelState, i int) {
 	b := c.target
 	mb := &s.member[b]
 	c.tried |= 1 << b
-	c.at, c.target = looking, 0
+	c.at, c.target = clientLooking, 0
 	switch {
 	case mb.down:
-		if m.without == norelookup && c.tried != both {
-			c.at, c.target = asking, 1-b
+		if m.without == norelookup && c.tried != bothMembers {
+			c.at, c.target = clientAsking, 1-b
 		}
 		m.add(t, i, "is refused", int(b), -1)
-	case m.mode == handoff && b == second && mb.value == absent && m.without != handcomplete:
+	case m.mode == inHandoff && b == secondMember && mb.value == noValue && m.without != handcomplete:
 		m.add(t, i, "misses, which is no answer,", int(b), -1)
 	default:
 		m.answerRead(t, i, "reads", int(b), mb.value)
@@ -253,11 +254,11 @@ func (m *model) ask(s *modelState, i int) {
 
 // answerRead ends client i's read.
 func (m *model) answerRead(t modelState, i int, text string, member int, v uint8) {
-	kind := got
-	if m.mode == handoff && m.memory && t.crashed && member == second {
-		kind = gaveUp // Degraded: after this crash it is outside the guarantee
+	kind := newsGot
+	if m.mode == inHandoff && m.memory && t.crashed && member == secondMember {
+		kind = newsGaveUp // Degraded: after this crash it is outside the guarantee
 	}
 	m.hear(&t, kind, i, v)
-	t.client[i] = modelClient{at: done}
+	t.client[i] = modelClient{at: clientDone}
 	m.add(t, i, text, member, int(v))
 }

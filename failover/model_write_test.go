@@ -10,32 +10,32 @@ func (m *model) begin(s *modelState, i int) {
 	}
 	t := *s
 	t.lock = uint8(i + 1)
-	t.client[i].at = writing
-	m.hear(&t, began, i, 0)
+	t.client[i].at = clientWriting
+	m.hear(&t, newsBegan, i, 0)
 	prev := t.entry.modelVersion
-	next := modelVersion{known: true, value: m.ops[i].value, owed: both}
-	if m.mode == handoff {
-		next.owed, next.clean = 1<<first, prev.clean
+	next := modelVersion{known: true, value: m.ops[i].value, owed: bothMembers}
+	if m.mode == inHandoff {
+		next.owed, next.clean = 1<<firstMember, prev.clean
 	}
 	t.entry = modelEntry{modelVersion: next, writing: true, prev: prev}
 	m.loosen(&t, 1<<t.newest|1<<next.value)
 	if m.intended(s) {
 		m.put(&t, next, true)
 	}
-	if m.mode != handoff {
+	if m.mode != inHandoff {
 		n := t
-		m.send(&n, i, first)
-		m.send(&n, i, second)
-		m.add(n, i, "begins, sent to both", -1, -1)
+		m.send(&n, i, firstMember)
+		m.send(&n, i, secondMember)
+		m.add(n, i, "begins at both", -1, -1)
 	}
 	for b := range uint8(2) {
 		n := t
-		n.client[i].then = both &^ (1 << b)
+		n.client[i].then = bothMembers &^ (1 << b)
 		m.send(&n, i, b)
-		m.add(n, i, "begins, sent first", int(b), -1)
-		if m.mode == handoff {
+		m.add(n, i, "begins", int(b), -1)
+		if m.mode == inHandoff {
 			n.client[i].then = 0 // in Mirror that is the same as a refusal
-			m.add(n, i, "begins, the other one drained, sent", int(b), -1)
+			m.add(n, i, "begins, the other one drained,", int(b), -1)
 		}
 	}
 }
@@ -46,25 +46,25 @@ func (m *model) intended(s *modelState) bool {
 	recorded := s.disk.known || s.entry.known
 	switch m.without {
 	case lateintent:
-		return m.mode != strict && recorded
+		return m.mode != inStrict && recorded
 	case stalehint:
 		recorded = s.entry.owed != 0
 	case recordintent:
 		recorded = false
 	}
-	return m.mode == strict || recorded
+	return m.mode == inStrict || recorded
 }
 
 // send sends client i's write to member b. In Handoff a record is durable
 // before the second is sent anything.
 func (m *model) send(t *modelState, i int, b uint8) {
-	if m.mode == handoff && b == second && m.without != lateintent {
+	if m.mode == inHandoff && b == secondMember && m.without != lateintent {
 		v := t.entry.modelVersion
 		v.clean = m.without != noclean
 		m.put(t, v, true)
 	}
 	c := &t.client[i]
-	c.call[b] = sent
+	c.call[b] = callSent
 	if m.without != taintack {
 		c.dirty = t.tainted()
 	}
@@ -75,67 +75,67 @@ func (m *model) send(t *modelState, i int, b uint8) {
 func (m *model) answered(t *modelState, i int, b uint8) {
 	c, e := &t.client[i], &t.entry
 	result := c.call[b]
-	if result == unsure && m.without == noquiesceWrite {
+	if result == callUnsure && m.without == noquiesceWrite {
 		t.member[b].taint = false
 	}
-	if result != refused && (m.mode != handoff || m.without == decideearly && result == unsure) {
+	if result != callRefused && (m.mode != inHandoff || m.without == decideearly && result == callUnsure) {
 		e.decided = true
 	}
 	switch {
-	case m.mode == handoff && b == second:
-		if result == okay || result == unsure && m.without != cleanack {
+	case m.mode == inHandoff && b == secondMember:
+		if result == callOK || result == callUnsure && m.without != cleanack {
 			e.clean = m.without != noclean
 		}
-	case result == okay && c.dirty&(1<<b) == 0,
-		result == unsure && m.without == ambforget,
-		result == refused && m.without == refforget:
+	case result == callOK && c.dirty&(1<<b) == 0,
+		result == callUnsure && m.without == ambforget,
+		result == callRefused && m.without == refforget:
 		e.owed &^= 1 << b
 	}
 }
 
 func (c *modelClient) has(result uint8) bool {
-	return c.call[first] == result || c.call[second] == result
+	return c.call[firstMember] == result || c.call[secondMember] == result
 }
 
 // end is what follows the last answer to client i's write that is waited for:
 // sending to the next member, or the write's end.
 func (m *model) end(s *modelState, i int) {
 	c := &s.client[i]
-	if c.has(sent) || c.has(applied) {
+	if c.has(callSent) || c.has(callApplied) {
 		return
 	}
 	t := *s
-	ok, maybe := c.has(okay), c.has(unsure)
+	ok, maybe := c.has(callOK), c.has(callUnsure)
 	switch {
-	case c.then != 0 && !ok && (m.mode == handoff || !maybe):
+	case c.then != 0 && !ok && (m.mode == inHandoff || !maybe):
 		b := c.then >> 1 // of a set of one
 		t.client[i].then = 0
 		m.send(&t, i, b)
-		m.add(t, i, "goes on, sent", int(b), -1)
+		m.add(t, i, "goes on", int(b), -1)
 	case !ok && !maybe:
 		m.undo(&t)
 		t.loose &^= 1 << m.ops[i].value
-		m.finish(t, i, denied)
+		m.finish(t, i, newsDenied)
 	case !ok && m.without == ambrefuse:
 		m.undo(&t)
-		m.finish(t, i, denied)
+		m.finish(t, i, newsDenied)
 	case !ok && m.without == ambfail:
 		m.undo(&t)
-		m.finish(t, i, gaveUp)
+		m.finish(t, i, newsGaveUp)
 	default:
 		for b, result := range c.call {
-			if !ok && m.without == ambown && result == refused {
+			if !ok && m.without == ambown && result == callRefused {
 				t.entry.owed &^= 1 << b
 			}
 		}
 		m.keep(&t)
 		switch {
-		case m.without == partialfail && c.call[first] == refused:
-			m.finish(t, i, denied)
+		case m.without == partialfail && c.call[firstMember] == callRefused:
+			m.finish(t, i, newsDenied)
 		case ok || m.durable():
-			m.finish(t, i, got)
+			m.finish(t, i, newsGot)
 		default:
-			m.finish(t, i, gaveUp)
+			m.finish(t, i, newsGaveUp)
 		}
 	}
 }
@@ -168,15 +168,15 @@ func (m *model) undo(t *modelState) {
 func (m *model) finish(t modelState, i int, news modelNews) {
 	text := "ends, acknowledged"
 	switch news {
-	case denied:
+	case newsDenied:
 		text = "ends, refused"
-	case gaveUp:
+	case newsGaveUp:
 		text = "ends, ambiguous"
 	}
-	if news != gaveUp {
+	if news != newsGaveUp {
 		m.hear(&t, news, i, 0)
 	}
 	t.lock = 0
-	t.client[i] = modelClient{at: done}
+	t.client[i] = modelClient{at: clientDone}
 	m.add(t, i, text, -1, -1)
 }
