@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -407,6 +408,37 @@ func TestSwitchesAreToldInOrder(t *testing.T) {
 		require.Equal(t, r.kv.Active(), at)
 	})
 }
+
+// An observer that is slow to take one switch is not told the next beside it.
+func TestSwitchesAreToldOneAtATime(t *testing.T) {
+	var inside, most atomic.Int32
+	inRig(t, 2, func(cfg *failover.Config) {
+		cfg.Observer = resilient.Tee(cfg.Observer, observerFunc(func(_ context.Context, e resilient.Event) {
+			if e.Kind != resilient.KindSwitch {
+				return
+			}
+			most.Store(max(most.Load(), inside.Add(1)))
+			time.Sleep(time.Second)
+			inside.Add(-1)
+		}))
+	}, func(r *rig) {
+		var operators sync.WaitGroup
+		for range 5 {
+			operators.Go(func() { _ = r.kv.Drain(r.name(0)) })
+			time.Sleep(100 * time.Millisecond)
+			operators.Go(func() { _ = r.kv.Release(r.name(0)) })
+			time.Sleep(100 * time.Millisecond)
+		}
+		operators.Wait()
+		require.Equal(t, 10, r.events.Count(resilient.KindSwitch))
+		require.Equal(t, int32(1), most.Load())
+	})
+}
+
+// observerFunc is an Observer.
+type observerFunc func(context.Context, resilient.Event)
+
+func (f observerFunc) Observe(ctx context.Context, e resilient.Event) { f(ctx, e) }
 
 func TestADrainSticksUntilRelease(t *testing.T) {
 	inRig(t, 2, nil, func(r *rig) {

@@ -1,0 +1,597 @@
+package failover_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfastkv/holdfast/failover"
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// writeLog notes which writes a member is sent.
+type writeLog struct {
+	mu    sync.Mutex // guards all below
+	lines []string   // "set key value", "delete key"
+	now   int        // sets under way
+	most  int        // of now
+}
+
+func (l *writeLog) add(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, fmt.Sprintf(format, args...))
+}
+
+// forget empties the log.
+func (l *writeLog) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines, l.most = nil, 0
+}
+
+// all returns what was sent since forget, in the order in which it began.
+func (l *writeLog) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.lines)
+}
+
+// inFlight counts a set until the returned function is called.
+func (l *writeLog) inFlight() (ended func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now++
+	l.most = max(l.most, l.now)
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.now--
+	}
+}
+
+// logged returns kv with its writes noted in l; each set takes that long.
+func (l *writeLog) logged(kv resilient.KVWithHealth, each time.Duration) *hooked {
+	h := &hooked{KVWithHealth: kv}
+	h.set = func(ctx context.Context, key string, value []byte) error {
+		defer l.inFlight()()
+		l.add("set %s %s", key, value)
+		time.Sleep(each)
+		return kv.SetRaw(ctx, key, value)
+	}
+	h.del = func(ctx context.Context, key string) error {
+		l.add("delete %s", key)
+		return kv.Delete(ctx, key)
+	}
+	return h
+}
+
+// inLoggedRig is inRig with the writes to the first member noted; each set
+// there takes that long.
+func inLoggedRig(t *testing.T, n int, each time.Duration, change func(*failover.Config), test func(r *rig, l *writeLog)) {
+	l := &writeLog{}
+	inRigOf(t, n, change, func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+		if i == 0 {
+			return l.logged(kv, each)
+		}
+		return kv
+	}, func(r *rig) { test(r, l) })
+}
+
+func TestWhatIsOwedIsHandedBackOldestFirstAFewAtATime(t *testing.T) {
+	const keys = 60
+	for name, c := range map[string]struct {
+		leave, comeBack func(r *rig)
+		least           int
+	}{
+		"a drained member": {
+			func(r *rig) { require.NoError(r.t, r.kv.Drain(r.name(0))) },
+			func(r *rig) { require.NoError(r.t, r.kv.Release(r.name(0))) },
+			2,
+		},
+		"a member that was down": {func(r *rig) { r.away(0) }, func(r *rig) { r.faults[0].Up() }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLoggedRig(t, 2, 10*time.Millisecond, nil, func(r *rig, l *writeLog) {
+				c.leave(r)
+				for n := range keys {
+					r.set(fmt.Sprint(n), "1")
+				}
+				r.set("0", "2") // keeps its place
+				l.forget()
+				c.comeBack(r)
+				r.rest()
+				require.Len(t, l.all(), keys)
+				for at, line := range l.all() {
+					n, err := strconv.Atoi(strings.Fields(line)[1])
+					require.NoError(t, err)
+					require.InDelta(t, at, n, 8, "key %d was handed back as number %d", n, at)
+				}
+				require.GreaterOrEqual(t, l.most, c.least)
+				require.LessOrEqual(t, l.most, 8)
+			})
+		})
+	}
+}
+
+func TestOnlyTheNewestVersionIsHandedBackAndOnlyOnce(t *testing.T) {
+	inLoggedRig(t, 2, 0, nil, func(r *rig, l *writeLog) {
+		r.set("gone", "1")
+		r.away(0)
+		for n := range 5 {
+			r.set("set", fmt.Sprint(n))
+			r.set("gone", fmt.Sprint(n))
+			require.NoError(t, r.kv.Delete(r.ctx, "again"))
+		}
+		require.NoError(t, r.kv.Delete(r.ctx, "gone"))
+		r.set("again", "1")
+		require.NoError(t, r.kv.BatchDelete(r.ctx, []string{"never"}))
+		l.forget()
+		r.faults[0].Up()
+		r.rest()
+		time.Sleep(time.Minute)
+		require.ElementsMatch(t, []string{"set set 4", "delete gone", "set again 1", "delete never"}, l.all())
+		r.holds(0, "set", "4")
+		r.lacks(0, "gone")
+		r.holds(0, "again", "1")
+	})
+}
+
+func TestADeleteThatTheMemberCallsAMissIsHandedBack(t *testing.T) {
+	inRigOf(t, 2, nil, func(_ int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+		return &hooked{KVWithHealth: kv, del: func(ctx context.Context, key string) error {
+			if _, err := kv.GetRaw(ctx, key); err != nil {
+				return err
+			}
+			return kv.Delete(ctx, key)
+		}}
+	}, func(r *rig) {
+		r.away(0)
+		require.NoError(t, r.kv.Delete(r.ctx, "never"))
+		require.Equal(t, map[string]int{r.name(0): 1}, r.kv.Owed())
+		r.faults[0].Up()
+		r.rest()
+	})
+}
+
+func TestAMemberThatWillNotTakeItStopsThePassWhichIsTriedAgain(t *testing.T) {
+	for name, refusal := range map[string]error{"refuses": nil, "fails": errors.New("torn")} {
+		t.Run(name, func(t *testing.T) {
+			const keys = 50
+			inLoggedRig(t, 2, time.Millisecond, unbreakable, func(r *rig, l *writeLog) {
+				r.faults[0].FailWrites(refusal)
+				for n := range keys {
+					r.set(fmt.Sprint(n), "v")
+				}
+				l.forget()
+				time.Sleep(10 * time.Second)
+				tried := len(l.all())
+				require.Greater(t, tried, 2, "it is tried again")
+				require.Less(t, tried, 10*keys, "in 10 s: each pass stops at the first that is not taken")
+				require.Equal(t, map[string]int{r.name(0): keys}, r.kv.Owed())
+				require.Zero(t, r.events.Count(resilient.KindHandedBack))
+				r.faults[0].Up()
+				r.rest()
+				for n := range keys {
+					r.holds(0, fmt.Sprint(n), "v")
+				}
+			})
+		})
+	}
+}
+
+func TestAMemberWhoseChecksAreGoodAndWhoseWritesFailGetsAllOfThemInTheEnd(t *testing.T) {
+	inRig(t, 2, nil, func(r *rig) {
+		r.faults[0].FailWrites(errors.New("torn"))
+		for n := range 20 {
+			r.set(fmt.Sprint(n), "v")
+		}
+		require.Equal(t, "open", r.state(0))
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, map[string]int{r.name(0): 20}, r.kv.Owed())
+		r.faults[0].Up()
+		r.rest()
+		for n := range 20 {
+			r.holds(0, fmt.Sprint(n), "v")
+		}
+		r.activates(0)
+	})
+}
+
+func TestWritesThatComeDuringHandBackGoToTheMemberToo(t *testing.T) {
+	const keys = 100
+	inLoggedRig(t, 2, 50*time.Millisecond, func(cfg *failover.Config) { cfg.Straggle = time.Second }, func(r *rig, _ *writeLog) {
+		r.away(0)
+		for n := range keys {
+			r.set(fmt.Sprint(n), "old")
+		}
+		r.back(0)
+		owed := r.kv.Owed()[r.name(0)]
+		require.Greater(t, owed, keys/2, "it has only begun")
+		for n := keys - 1; n >= 0; n -= 10 {
+			r.set(fmt.Sprint(n), "new")
+			r.set(fmt.Sprint("fresh", n), "new")
+			r.holds(0, fmt.Sprint("fresh", n), "new")
+			r.holds(0, fmt.Sprint(n), "new")
+			now := r.kv.Owed()[r.name(0)]
+			require.LessOrEqual(t, now, owed, "what is owed only shrinks")
+			owed = now
+		}
+		require.Positive(t, owed, "the hand-back was under way all the time")
+		r.rest()
+		for n := range keys {
+			want := "old"
+			if n%10 == 9 {
+				want = "new"
+			}
+			r.holds(0, fmt.Sprint(n), want)
+		}
+	})
+}
+
+func TestHandBackAndWritesOfOneKeyNeverCross(t *testing.T) {
+	inLoggedRig(t, 2, 7*time.Millisecond, nil, func(r *rig, l *writeLog) {
+		for n := range 50 {
+			require.NoError(t, r.kv.Drain(r.name(0)))
+			r.set("k", fmt.Sprint(n, " old"))
+			require.NoError(t, r.kv.Release(r.name(0)))
+			time.Sleep(time.Duration(n%10) * time.Millisecond) // into the hand-back, which takes 7 ms
+			r.set("k", fmt.Sprint(n, " new"))
+			r.reads("k", fmt.Sprint(n, " new"))
+			r.rest()
+			r.holds(0, "k", fmt.Sprint(n, " new"))
+		}
+		require.Equal(t, 1, l.most, "one write of a key at a time")
+	})
+}
+
+// oneFreak returns a store that never takes the key "freak" and has no Limits
+// that say so.
+func oneFreak(kv resilient.KVWithHealth) *hooked {
+	return &hooked{KVWithHealth: kv, set: func(ctx context.Context, key string, value []byte) error {
+		if key == "freak" {
+			return resilient.ErrValueTooLarge
+		}
+		return kv.SetRaw(ctx, key, value)
+	}}
+}
+
+func TestAValueThatOneMemberNeverTakesDoesNotStopTheRest(t *testing.T) {
+	inRigOf(t, 2, nil, func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+		if i == 0 {
+			return oneFreak(kv)
+		}
+		return kv
+	}, func(r *rig) {
+		r.away(0)
+		r.set("freak", "v") // the oldest
+		for n := range 20 {
+			r.set(fmt.Sprint(n), "v")
+		}
+		r.faults[0].Up()
+		r.until("all others are handed back", func() bool { return r.kv.Owed()[r.name(0)] == 1 })
+		for n := range 20 {
+			r.holds(0, fmt.Sprint(n), "v")
+		}
+		time.Sleep(time.Hour)
+		require.Equal(t, map[string]int{r.name(0): 1}, r.kv.Owed())
+		r.activates(0)
+		r.reads("freak", "v")
+		require.Equal(t, "closed", r.state(0), "that says nothing against the member")
+		require.NoError(t, r.kv.Delete(r.ctx, "freak"))
+		r.rest()
+	})
+}
+
+func TestEveryOwedWriteIsToldOncePerMember(t *testing.T) {
+	inRig(t, 3, nil, func(r *rig) {
+		r.faults[0].Down()
+		r.faults[2].Down()
+		r.set("a", "1")
+		require.NoError(t, r.kv.Delete(r.ctx, "b"))
+		require.NoError(t, r.kv.BatchSetRaw(r.ctx, map[string][]byte{"c": nil, "d": nil}))
+		require.NoError(t, r.kv.BatchDelete(r.ctx, []string{"e", "f", "g"}))
+		var told []string
+		for _, e := range r.events.Of(resilient.KindOwed) {
+			require.Equal(t, "failover", e.Group)
+			told = append(told, fmt.Sprint(e.Store, " ", e.Op, " ", e.Count))
+		}
+		require.Equal(t, []string{
+			"mem set 1", "mem-3 set 1", "mem delete 1", "mem-3 delete 1",
+			"mem batch-set 2", "mem-3 batch-set 2", "mem batch-delete 3", "mem-3 batch-delete 3",
+		}, told)
+	})
+}
+
+func TestAHandBackPassTellsHowManyItHandedBackAndHowOldTheRestIs(t *testing.T) {
+	inRigOf(t, 2, nil, func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+		if i == 0 {
+			return oneFreak(kv)
+		}
+		return kv
+	}, func(r *rig) {
+		r.away(0)
+		owed := time.Now()
+		r.set("freak", "v")
+		time.Sleep(time.Minute)
+		for n := range 10 {
+			r.set(fmt.Sprint(n), "v")
+		}
+		r.faults[0].Up()
+		r.until("all others are handed back", func() bool { return r.kv.Owed()[r.name(0)] == 1 })
+		synctest.Wait()
+		handed := 0
+		for _, e := range r.events.Of(resilient.KindHandedBack) {
+			require.Equal(t, r.name(0), e.Store)
+			require.Equal(t, "failover", e.Group)
+			require.NoError(t, e.Err)
+			require.Equal(t, e.Time.Sub(owed), e.Age)
+			handed += e.Count
+		}
+		require.Equal(t, 10, handed)
+		require.NoError(t, r.kv.Delete(r.ctx, "freak"))
+		r.away(0)
+		r.set("k", "v")
+		r.faults[0].Up()
+		r.rest()
+		synctest.Wait()
+		last := r.last(resilient.KindHandedBack, func(resilient.Event) bool { return true })
+		require.Equal(t, 1, last.Count)
+		require.Zero(t, last.Age, "nothing is left")
+	})
+}
+
+func TestAPassThatStopsHalfWaySaysWhy(t *testing.T) {
+	torn := errors.New("torn")
+	var sets, most int
+	var mu sync.Mutex // guards both
+	inRigOf(t, 2, unbreakable, func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+		if i != 0 {
+			return kv
+		}
+		return &hooked{KVWithHealth: kv, set: func(ctx context.Context, key string, value []byte) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if sets++; sets > most {
+				return torn
+			}
+			return kv.SetRaw(ctx, key, value)
+		}}
+	}, func(r *rig) {
+		require.NoError(t, r.kv.Drain(r.name(0)))
+		for n := range 30 {
+			r.set(fmt.Sprint(n), "v")
+		}
+		mu.Lock()
+		sets, most = 0, 10
+		mu.Unlock()
+		require.NoError(t, r.kv.Release(r.name(0)))
+		synctest.Wait()
+		first := r.events.Of(resilient.KindHandedBack)
+		require.Len(t, first, 1)
+		require.Equal(t, 10, first[0].Count)
+		require.ErrorIs(t, first[0].Err, torn)
+		mu.Lock()
+		most = 1000
+		mu.Unlock()
+		r.rest()
+	})
+}
+
+func TestFlushWithNothingOwedAsksNobody(t *testing.T) {
+	inRig(t, 2, nil, func(r *rig) {
+		r.set("k", "v")
+		calls := r.faults[0].Calls() + r.faults[1].Calls()
+		require.Zero(t, took(func() { require.NoError(t, r.kv.Flush(r.ctx)) }))
+		require.Equal(t, calls, r.faults[0].Calls()+r.faults[1].Calls())
+	})
+}
+
+func TestFlushDuringAnOutageSaysToWhomItOwes(t *testing.T) {
+	inRig(t, 3, nil, func(r *rig) {
+		r.away(1)
+		r.set("a-key", "a-value")
+		r.set("b-key", "b-value")
+		err := r.kv.Flush(r.ctx)
+		require.ErrorIs(t, err, resilient.ErrUnavailable)
+		require.ErrorContains(t, err, r.name(1))
+		require.ErrorContains(t, err, "2")
+		require.NotContains(t, err.Error(), "mem-3")
+		require.NotContains(t, err.Error(), "-key")
+		require.NotContains(t, err.Error(), "-value")
+		require.Equal(t, map[string]int{r.name(1): 2}, r.kv.Owed())
+
+		r.faults[1].Up()
+		r.until("the member lets calls through", func() bool { return r.state(1) != "open" })
+		require.NoError(t, r.kv.Flush(r.ctx))
+		require.Empty(t, r.kv.Owed())
+		r.holds(1, "a-key", "a-value")
+	})
+}
+
+func TestFlushHandsBackToOneMemberThoughAnotherIsAway(t *testing.T) {
+	inRig(t, 3, unbreakable, func(r *rig) {
+		r.faults[0].FailWrites(nil)
+		r.faults[1].FailWrites(nil)
+		r.set("k", "v")
+		r.faults[1].Up()
+		err := r.kv.Flush(r.ctx)
+		require.ErrorContains(t, err, r.name(0))
+		require.Equal(t, map[string]int{r.name(0): 1}, r.kv.Owed())
+		r.holds(1, "k", "v")
+	})
+}
+
+func TestFlushWaitsForWhatAnEarlierCallMayStillDo(t *testing.T) {
+	inRig(t, 2, nil, func(r *rig) {
+		r.faults[0].AckLost(1)
+		r.set("k", "v")
+		d := took(func() { require.NoError(t, r.kv.Flush(r.ctx)) })
+		require.GreaterOrEqual(t, d, 2*timeout)
+		require.LessOrEqual(t, d, 4*timeout)
+		require.Empty(t, r.kv.Owed())
+	})
+}
+
+func TestFlushEndsWithItsContext(t *testing.T) {
+	for name, hang := range map[string]func(r *rig){
+		"a member that hangs":                 func(r *rig) { r.faults[0].Hang() },
+		"an earlier call that may still land": func(r *rig) { r.faults[0].AckLost(1); r.set("k", "w") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, 2, both(unbreakable, func(cfg *failover.Config) { cfg.Member.Timeout = time.Minute }), func(r *rig) {
+				require.NoError(t, r.kv.Drain(r.name(0)))
+				r.set("k", "v")
+				require.NoError(t, r.kv.Release(r.name(0)))
+				hang(r)
+				ctx, cancel := context.WithTimeout(r.ctx, 300*time.Millisecond)
+				defer cancel()
+				d := took(func() {
+					err := r.kv.Flush(ctx)
+					require.ErrorIs(t, err, context.DeadlineExceeded)
+					require.ErrorContains(t, err, r.name(0))
+				})
+				require.Equal(t, 300*time.Millisecond, d)
+				require.Zero(t, took(func() { require.ErrorIs(t, r.kv.Flush(ctx), context.DeadlineExceeded) }), "a ctx that has ended")
+			})
+		})
+	}
+}
+
+func TestWhatIsOwedIsCountedInKeysAndBytesPerMember(t *testing.T) {
+	inRig(t, 3, nil, func(r *rig) {
+		owed := func() (st resilient.Status) {
+			st = r.kv.Status()
+			perMember := map[string]int{}
+			for _, m := range st.Members {
+				if m.Owed > 0 {
+					perMember[m.Name] = m.Owed
+				}
+			}
+			require.Equal(t, r.kv.Owed(), perMember)
+			return st
+		}
+		r.set("before", "1")
+		st := owed()
+		require.Zero(t, st.Owed)
+		require.Zero(t, st.OwedBytes)
+		require.True(t, st.OldestOwed.IsZero())
+
+		r.away(0)
+		first := time.Now()
+		r.set("aa", "1234")
+		time.Sleep(time.Second)
+		second := time.Now()
+		r.away(2)
+		r.set("bb", "12345678")
+		r.set("aa", "12") // replaces what was owed, not its age
+		require.NoError(t, r.kv.Delete(r.ctx, "before"))
+		st = owed()
+		require.Equal(t, map[string]int{r.name(0): 3, r.name(2): 3}, r.kv.Owed())
+		require.Equal(t, 3, st.Owed)
+		require.Equal(t, int64(2+2+2+8+6), st.OwedBytes)
+		require.Equal(t, first, st.OldestOwed)
+		require.True(t, second.After(first))
+
+		r.faults[0].Up()
+		r.until("one has it all", func() bool { return r.kv.Owed()[r.name(0)] == 0 })
+		st = owed()
+		require.Equal(t, map[string]int{r.name(2): 3}, r.kv.Owed())
+		require.Equal(t, 3, st.Owed, "they are still owed to the other")
+		require.Equal(t, first, st.OldestOwed)
+		r.faults[2].Up()
+		r.rest()
+		st = owed()
+		require.Zero(t, st.Owed)
+		require.Zero(t, st.OwedBytes)
+		require.True(t, st.OldestOwed.IsZero())
+	})
+}
+
+func TestWithAFullJournalNothingChanges(t *testing.T) {
+	inRig(t, 2, func(cfg *failover.Config) { cfg.Journal = failover.MemoryJournal(3) }, func(r *rig) {
+		r.set("old", "1")
+		r.away(0)
+		r.set("a", "1")
+		r.set("b", "1")
+		sent := r.faults[1].Calls()
+		for what, write := range map[string]func() error{
+			"a batch that fits in part":  func() error { return r.kv.BatchSetRaw(r.ctx, map[string][]byte{"old": nil, "c": nil}) },
+			"a batch delete":             func() error { return r.kv.BatchDelete(r.ctx, []string{"old", "c"}) },
+			"a batch that has old parts": func() error { return r.kv.BatchSetRaw(r.ctx, map[string][]byte{"a": nil, "c": nil, "d": nil}) },
+		} {
+			err := write()
+			require.ErrorIs(t, err, failover.ErrJournalFull, what)
+			require.ErrorIs(t, err, resilient.ErrRefused, what)
+			require.NotErrorIs(t, err, resilient.ErrAmbiguous, what)
+		}
+		require.Equal(t, sent, r.faults[1].Calls(), "nothing was sent")
+		require.Equal(t, map[string]int{r.name(0): 2}, r.kv.Owed())
+		r.reads("old", "1")
+		r.reads("a", "1")
+		r.set("c", "1") // the third
+		require.ErrorIs(t, r.kv.Delete(r.ctx, "old"), failover.ErrJournalFull)
+		require.NoError(t, r.kv.Delete(r.ctx, "a"), "it has its place")
+		require.Equal(t, sent+3, r.faults[1].Calls(), "read old, set c, delete a")
+
+		r.faults[0].Up()
+		r.rest()
+		require.NoError(t, r.kv.BatchSetRaw(r.ctx, map[string][]byte{"d": nil, "e": nil, "f": nil}), "there is room again")
+		r.holds(0, "old", "1")
+		r.lacks(0, "a")
+	})
+}
+
+// Every write reserves its place, and gives it back however it ends.
+func TestAWriteGivesItsPlaceInTheJournalBack(t *testing.T) {
+	inRig(t, 2, both(unbreakable, func(cfg *failover.Config) { cfg.Journal = failover.MemoryJournal(2) }), func(r *rig) {
+		again := func(what string, write func(n int)) {
+			for n := range 10 {
+				write(n)
+			}
+			r.rest()
+			require.NoError(t, r.kv.BatchSetRaw(r.ctx, map[string][]byte{"x": nil, "y": nil}), what)
+		}
+		again("acknowledged by all", func(n int) { r.set(fmt.Sprint(n), "v") })
+		again("refused by all", func(n int) {
+			r.faults[0].FailWrites(nil)
+			r.faults[1].FailWrites(nil)
+			require.ErrorIs(t, r.kv.SetRaw(r.ctx, fmt.Sprint(n), nil), resilient.ErrRefused)
+			r.faults[0].Up()
+			r.faults[1].Up()
+		})
+		again("left by its caller", func(n int) {
+			r.faults[0].Latency(200 * time.Millisecond)
+			r.faults[1].Latency(200 * time.Millisecond)
+			ctx, cancel := context.WithTimeout(r.ctx, 100*time.Millisecond)
+			defer cancel()
+			require.ErrorIs(t, r.kv.SetRaw(ctx, fmt.Sprint(n), nil), context.DeadlineExceeded)
+			time.Sleep(time.Second)
+			r.faults[0].Up()
+			r.faults[1].Up()
+		})
+		again("ambiguous everywhere", func(n int) {
+			r.faults[0].AckLost(1)
+			r.faults[1].AckLost(1)
+			require.ErrorIs(t, r.kv.SetRaw(r.ctx, fmt.Sprint(n), nil), resilient.ErrAmbiguous)
+			r.rest()
+		})
+	})
+}
+
+func TestAJournalWithoutRoomTakesNoWrite(t *testing.T) {
+	inRig(t, 2, func(cfg *failover.Config) { cfg.Journal = failover.MemoryJournal(-1) }, func(r *rig) {
+		require.ErrorIs(t, r.kv.SetRaw(r.ctx, "k", nil), failover.ErrJournalFull)
+		_, err := r.kv.GetRaw(r.ctx, "k")
+		require.ErrorIs(t, err, resilient.ErrNotFound)
+	})
+}
