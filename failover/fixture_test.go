@@ -39,44 +39,51 @@ func inRig(t *testing.T, n int, change func(*failover.Config), test func(r *rig)
 // around.
 func inRigOf(t *testing.T, n int, change func(*failover.Config), dress func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth, test func(r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, ctx: t.Context(), events: &kvtest.Recorder{}}
-		cfg := failover.Config{
-			Writes: failover.Mirror, Complete: true, Observer: r.events,
-			Member: resilient.Config{
-				Timeout: timeout,
-				Breaker: breaker.Config{OpenFor: 200 * time.Millisecond},
-				Probe: resilient.Probe{
-					Interval: time.Second, FastInterval: 100 * time.Millisecond, DownInterval: 100 * time.Millisecond,
-					MaxDownInterval: 100 * time.Millisecond, Timeout: time.Second,
-				},
-			},
-		}
-		if change != nil {
-			change(&cfg)
-		}
-		members := make([]resilient.KVWithHealth, n)
-		for i := range members {
-			kv, err := memkv.New(memkv.Config{})
-			require.NoError(t, err)
-			fault := kvtest.NewFault(kv)
-			r.stores, r.faults = append(r.stores, kv), append(r.faults, fault)
-			members[i] = fault
-			if dress != nil {
-				members[i] = dress(i, fault)
-			}
-		}
-		kv, err := failover.New(cfg, members...)
-		require.NoError(t, err)
-		r.kv = kv
+		r := newRig(t, n, change, dress)
 		defer func() {
 			for _, f := range r.faults {
 				f.Up()
 			}
-			_ = kv.Close() // says what is owed, which some tests leave
+			_ = r.kv.Close() // says what is owed, which some tests leave
 		}()
-		time.Sleep(2 * time.Second) // first checks
 		test(r)
 	})
+}
+
+// newRig makes a rig in a bubble; its test closes the group.
+func newRig(t *testing.T, n int, change func(*failover.Config), dress func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth) *rig {
+	t.Helper()
+	r := &rig{t: t, ctx: t.Context(), events: &kvtest.Recorder{}}
+	cfg := failover.Config{
+		Writes: failover.Mirror, Complete: true, Observer: r.events,
+		Member: resilient.Config{
+			Timeout: timeout,
+			Breaker: breaker.Config{OpenFor: 200 * time.Millisecond},
+			Probe: resilient.Probe{
+				Interval: time.Second, FastInterval: 100 * time.Millisecond, DownInterval: 100 * time.Millisecond,
+				MaxDownInterval: 100 * time.Millisecond, Timeout: time.Second,
+			},
+		},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	members := make([]resilient.KVWithHealth, n)
+	for i := range members {
+		kv, err := memkv.New(memkv.Config{})
+		require.NoError(t, err)
+		fault := kvtest.NewFault(kv)
+		r.stores, r.faults = append(r.stores, kv), append(r.faults, fault)
+		members[i] = fault
+		if dress != nil {
+			members[i] = dress(i, fault)
+		}
+	}
+	kv, err := failover.New(cfg, members...)
+	require.NoError(t, err)
+	r.kv = kv
+	time.Sleep(2 * time.Second) // first checks
+	return r
 }
 
 // name returns what member i is called.
