@@ -374,6 +374,18 @@ func TestCloseWaitsForAMemberThatIsSlowToClose(t *testing.T) {
 	})
 }
 
+func TestNothingIsToldAfterClose(t *testing.T) {
+	inRig(t, 2, nil, func(r *rig) {
+		r.away(0)
+		r.back(0)
+		require.Equal(t, r.name(1), r.kv.Active(), "it is wanted again in 5 s")
+		require.NoError(t, r.kv.Close())
+		told := len(r.events.Events())
+		time.Sleep(time.Hour)
+		require.Equal(t, told, len(r.events.Events()))
+	})
+}
+
 // After Close nothing of the group is left, in whatever state it was.
 func TestCloseLeavesNoGoroutine(t *testing.T) {
 	for name, trouble := range map[string]func(r *rig){
