@@ -254,6 +254,27 @@ func TestHandBackAndWritesOfOneKeyNeverCross(t *testing.T) {
 	})
 }
 
+// A hand-back that got no answer may land on top of a newer write that did.
+func TestAHandBackThatLandsLateUndoesNothing(t *testing.T) {
+	inRig(t, 2, unbreakable, func(r *rig) {
+		r.owe(0, "k")
+		r.faults[0].ApplyLate(true)
+		r.faults[0].LateBy(1500 * time.Millisecond)
+		r.faults[0].Hang()
+		require.NoError(t, r.kv.Release(r.name(0)))
+		time.Sleep(timeout + 10*time.Millisecond)
+		require.Positive(t, r.faults[0].Late(), "the hand-back lies in its buffers")
+		r.faults[0].Up()
+		r.activates(0)
+		r.set("k", "new")
+		r.holds(0, "k", "new")
+		time.Sleep(3 * time.Second)
+		r.reads("k", "new")
+		r.rest()
+		r.holds(0, "k", "new")
+	})
+}
+
 // oneFreak returns a store that never takes the key "freak" and has no Limits
 // that say so.
 func oneFreak(kv resilient.KVWithHealth) *hooked {

@@ -246,6 +246,80 @@ func TestAWriteThatADetachedMemberAppliesLateIsOverwritten(t *testing.T) {
 	}
 }
 
+// A call that goes on after its caller has left may land at any time: until it
+// has returned, no acknowledgement and no hand-back counts.
+func TestAKeyIsOwedWhileACallThatWasLeftBehindGoesOn(t *testing.T) {
+	for name, dress := range map[string]func(resilient.KVWithHealth) resilient.KVWithHealth{
+		"detached":     func(kv resilient.KVWithHealth) resilient.KVWithHealth { return resilient.Detach(kv, 0) },
+		"not detached": func(kv resilient.KVWithHealth) resilient.KVWithHealth { return kv },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRigOf(t, 2, unbreakable, func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+				if i != 0 {
+					return kv
+				}
+				return dress(&hooked{KVWithHealth: kv, set: func(ctx context.Context, key string, value []byte) error {
+					if string(value) == "1" {
+						time.Sleep(20 * time.Second)
+					}
+					return kv.SetRaw(context.WithoutCancel(ctx), key, value)
+				}})
+			}, func(r *rig) {
+				began := time.Now()
+				r.set("k", "1")
+				r.activates(0) // its checks are good
+				r.set("k", "2")
+				r.holds(0, "k", "2")
+				for time.Since(began) < 18*time.Second {
+					require.Equal(t, map[string]int{r.name(0): 1}, r.kv.Owed())
+					time.Sleep(time.Second)
+				}
+				r.converges(map[string]string{"k": "2"})
+				require.GreaterOrEqual(t, time.Since(began), 20*time.Second)
+				time.Sleep(time.Minute)
+				r.holds(0, "k", "2")
+			})
+		})
+	}
+}
+
+// What a slow member cannot take in time waits as keys, not as goroutines.
+func TestAMemberThatIsSlowerThanTheWritesIsNotSentThemWithoutEnd(t *testing.T) {
+	var now, most atomic.Int32
+	var quick atomic.Bool
+	inRigOf(t, 2, unbreakable, func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+		if i == 0 {
+			return kv
+		}
+		return &hooked{KVWithHealth: kv, set: func(ctx context.Context, key string, value []byte) error {
+			most.Store(max(most.Load(), now.Add(1)))
+			defer now.Add(-1)
+			if !quick.Load() {
+				time.Sleep(900 * time.Millisecond)
+			}
+			return kv.SetRaw(ctx, key, value)
+		}}
+	}, func(r *rig) {
+		want := map[string]string{}
+		var writers sync.WaitGroup
+		for n := range 20 {
+			for i := range 40 {
+				want[fmt.Sprint(n, i)] = "v"
+			}
+			writers.Go(func() {
+				for i := range 40 {
+					r.set(fmt.Sprint(n, i), "v")
+				}
+			})
+		}
+		writers.Wait()
+		require.Greater(t, most.Load(), int32(100))
+		require.LessOrEqual(t, most.Load(), int32(300), "256 left behind, one for each writer, and the hand-back's")
+		quick.Store(true)
+		r.converges(want)
+	})
+}
+
 func TestADetachedMemberThatHasNoPlaceLeftIsPassedOver(t *testing.T) {
 	inRigOf(t, 2, unbreakable, deaf, func(r *rig) {
 		r.faults[0].LieHealthy()
@@ -587,8 +661,6 @@ func TestAnObserverMayCloseTheGroup(t *testing.T) {
 	}
 }
 
-// A store that never gives its caller's processor back is no worse than one
-// that hangs.
 func TestManyCallersOfAMisbehavingGroupAllReturn(t *testing.T) {
 	inRigOf(t, 3, nil, deaf, func(r *rig) {
 		var calls sync.WaitGroup
