@@ -269,6 +269,7 @@ func TestAKeyIsOwedWhileACallThatWasLeftBehindGoesOn(t *testing.T) {
 				r.set("k", "1")
 				r.activates(0) // its checks are good
 				r.set("k", "2")
+				require.Less(t, time.Since(began), 2*timeout, "no hand-back of \"1\" is in its way")
 				r.holds(0, "k", "2")
 				for time.Since(began) < 18*time.Second {
 					require.Equal(t, map[string]int{r.name(0): 1}, r.kv.Owed())
