@@ -191,6 +191,11 @@ func unbreakable(cfg *failover.Config) {
 	cfg.Member.Breaker = breaker.Config{Failures: -1, Fall: -1, Rate: 1, MinCalls: 1 << 30}
 }
 
+// both makes two changes one.
+func both(a, b func(*failover.Config)) func(*failover.Config) {
+	return func(cfg *failover.Config) { a(cfg); b(cfg) }
+}
+
 // hooked is a store of which a test does some calls itself.
 type hooked struct {
 	resilient.KVWithHealth
