@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfastkv/holdfast/backends/badgerkv"
 	"github.com/holdfastkv/holdfast/backends/boltkv"
 	"github.com/holdfastkv/holdfast/backends/memkv"
 	"github.com/holdfastkv/holdfast/failover"
@@ -26,6 +27,12 @@ func openBolt(tb testing.TB) resilient.KVWithHealth {
 	return kv
 }
 
+func openBadger(tb testing.TB) resilient.KVWithHealth {
+	kv, err := badgerkv.Open(filepath.Join(tb.TempDir(), "badger"), badgerkv.Config{NoSync: true})
+	require.NoError(tb, err)
+	return kv
+}
+
 func groupOf(tb testing.TB, cfg failover.Config, members ...resilient.KVWithHealth) *failover.KV {
 	kv, err := failover.New(cfg, members...)
 	require.NoError(tb, err)
@@ -39,6 +46,11 @@ func TestConformance(t *testing.T) {
 	t.Run("two different members", func(t *testing.T) {
 		kvtest.Run(t, kvtest.Harness{Open: func(tb testing.TB) resilient.KVWithHealth {
 			return groupOf(tb, mirror, openBolt(tb), openMem(tb))
+		}})
+	})
+	t.Run("bolt and badger", func(t *testing.T) {
+		kvtest.Run(t, kvtest.Harness{Open: func(tb testing.TB) resilient.KVWithHealth {
+			return groupOf(tb, mirror, openBolt(tb), openBadger(tb))
 		}})
 	})
 	t.Run("three members", func(t *testing.T) {
