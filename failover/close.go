@@ -58,7 +58,7 @@ func (f *KV) lastChance() error {
 			f.tell(ctx, resilient.Event{Kind: resilient.KindLost, Time: time.Now(), Store: p.name, Count: o.writes, Reason: "closed", Err: ErrOwed})
 		}
 	}
-	return fmt.Errorf("%w: %s", ErrOwed, f.allOwed())
+	return fmt.Errorf("%w: to %s", ErrOwed, f.allOwed())
 }
 
 func closePeer(p *peer) error {

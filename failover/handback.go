@@ -252,7 +252,7 @@ func (f *KV) flush(ctx context.Context) error {
 			}
 			switch r := f.handBack(ctx, p, due, handBackWorkers); {
 			case r.err != nil:
-				failed = fmt.Errorf("failover: %s: %w", f.backlog.count(p.i).of(p), r.err)
+				failed = fmt.Errorf("failover: owed to %s: %w", f.backlog.count(p.i).at(p), r.err)
 			case r.tainted:
 				waits = true
 				f.proveQuiet(ctx, p)
@@ -267,26 +267,26 @@ func (f *KV) flush(ctx context.Context) error {
 		select {
 		case <-time.After(minQuiet / 8):
 		case <-ctx.Done():
-			return fmt.Errorf("failover: %s: %w", f.allOwed(), ctx.Err())
+			return fmt.Errorf("failover: owed to %s: %w", f.allOwed(), ctx.Err())
 		}
 	}
 }
 
-// of says in words what is owed to p.
-func (o owing) of(p *peer) string {
+// at says what is owed to p: "redis:12", or "redis:12 (3 removals)".
+func (o owing) at(p *peer) string {
 	if o.removals == 0 {
-		return fmt.Sprintf("%d writes are owed to %s", o.writes, p.name)
+		return fmt.Sprintf("%s:%d", p.name, o.writes)
 	}
-	return fmt.Sprintf("%d writes and %d removals are owed to %s", o.writes, o.removals, p.name)
+	return fmt.Sprintf("%s:%d (%d removals)", p.name, o.writes, o.removals)
 }
 
-// allOwed says in words what is owed to whom.
+// allOwed says what is owed to whom.
 func (f *KV) allOwed() string {
 	var all []string
 	for _, p := range f.peers {
 		if o := f.backlog.count(p.i); o != (owing{}) {
-			all = append(all, o.of(p))
+			all = append(all, o.at(p))
 		}
 	}
-	return strings.Join(all, ", ")
+	return strings.Join(all, " ")
 }
