@@ -152,11 +152,12 @@ func (w *spread) late(r result) {
 	}
 }
 
-// isTainted reports whether e was sent to p while an earlier call could still
-// take effect there.
+// isTainted reports whether another call to p could take effect after the one
+// that sent it e, or still can.
 func (f *KV) isTainted(e *entry, p *peer) bool {
+	quiet := p.quieting.before(time.Now())
 	s := f.overlay.stripe(e.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return e.tainted.has(p.i)
+	return e.tainted.has(p.i) || e.blocked(p, quiet)
 }

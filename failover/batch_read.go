@@ -12,15 +12,13 @@ import (
 // and does, the next is asked for all of them, and if nobody would know, it is
 // ErrUncertain.
 func (f *KV) BatchGetRaw(ctx context.Context, keys []string) (map[string][]byte, error) {
-	if err := f.readyForAll(ctx, resilient.OpBatchGet, keys); err != nil {
-		return nil, err
-	}
-	if len(keys) == 0 {
-		return map[string][]byte{}, nil
-	}
 	c := f.begin(resilient.OpBatchGet)
 	r := read{f: f, op: resilient.OpBatchGet}
-	values, err := f.batchGet(ctx, &r, keys)
+	var values map[string][]byte
+	err := f.readyForAll(ctx, resilient.OpBatchGet, keys)
+	if err == nil {
+		values, err = f.batchGet(ctx, &r, keys)
+	}
 	f.done(ctx, c, outcome{served: r.served, err: err})
 	return values, err
 }

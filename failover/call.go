@@ -88,7 +88,7 @@ func (f *KV) begin(op resilient.Op) call {
 
 // outcome is how a call ended.
 type outcome struct {
-	served *peer // who answered; nil = the overlay, or nobody
+	served *peer // who answered; nil = the overlay, or with an error nobody
 	owed   Members
 	err    error
 }
@@ -102,9 +102,12 @@ func (f *KV) done(ctx context.Context, c call, o outcome) {
 	if r == nil && f.cfg.Observer == nil {
 		return
 	}
-	store := f.cfg.Name // the overlay is the group's own
-	if o.served != nil {
+	store := ""
+	switch class := classOfCall(o.err); {
+	case o.served != nil:
 		store = o.served.name
+	case class == resilient.OK || class == resilient.Missing:
+		store = f.cfg.Name // the overlay is the group's own
 	}
 	if r != nil {
 		*r = resilient.Receipt{Store: store, Owed: o.owed.Len(), Degraded: o.degraded()}

@@ -16,7 +16,7 @@ const closeGrace = 2 * time.Second
 // way are ended by the closing of their stores. If writes are owed and the
 // journal does not outlive the process, Close first hands back for at most
 // Config.Member.Timeout, and then returns an error that matches ErrOwed and
-// tells a Lost event. Every call of Close returns the same.
+// tells a Lost event for each member. Every call of Close returns the same.
 func (f *KV) Close() error {
 	f.once.Do(func() { f.closed = f.close() })
 	return f.closed
@@ -24,38 +24,43 @@ func (f *KV) Close() error {
 
 func (f *KV) close() error {
 	f.closing.Store(true)
-	var errs []error
 	if !f.journal.Durable() {
-		errs = append(errs, f.lastChance())
+		f.lastChance()
 	}
 	f.cancel()
 	f.route.close()
+	var errs []error
 	for _, p := range f.peers {
 		errs = append(errs, closePeer(p))
 	}
 	clean := f.quiesce()
-	errs = append(errs, f.journal.Close(clean))
-	return join(errs)
+	if !f.journal.Durable() {
+		errs = append(errs, f.lost())
+	}
+	return join(append(errs, f.journal.Close(clean)))
 }
 
-// lastChance hands back what would be lost, and says what is.
-func (f *KV) lastChance() error {
-	if f.backlog.empty() {
-		return nil
-	}
+// lastChance hands back what would be lost.
+func (f *KV) lastChance() {
 	var timeout time.Duration
 	for _, p := range f.peers {
 		timeout = max(timeout, p.m.Timeout(resilient.OpSet))
 	}
 	ctx := resilient.WithTimeout(context.Background(), max(timeout, time.Second))
 	defer ctx.End()
-	err := f.flush(ctx)
-	if err == nil {
+	_ = f.flush(ctx) // lost tells what that could not do
+}
+
+// lost tells what members are owed and will not get.
+func (f *KV) lost() error {
+	if f.backlog.empty() {
 		return nil
 	}
 	for _, p := range f.peers {
 		if o := f.backlog.count(p.i); o != (owing{}) {
-			f.tell(ctx, resilient.Event{Kind: resilient.KindLost, Time: time.Now(), Store: p.name, Count: o.writes, Reason: "closed", Err: ErrOwed})
+			f.tell(context.Background(), resilient.Event{
+				Kind: resilient.KindLost, Time: time.Now(), Store: p.name, Count: o.writes, Reason: "closed", Err: ErrOwed,
+			})
 		}
 	}
 	return fmt.Errorf("%w: to %s", ErrOwed, f.allOwed())
@@ -64,12 +69,22 @@ func (f *KV) lastChance() error {
 func closePeer(p *peer) error {
 	err := p.m.Store().Close()
 	if p.bare != nil {
-		err = join([]error{err, p.bare.Close()})
+		err = join([]error{err, closeContained(p.bare)})
 	}
 	if err != nil {
 		return fmt.Errorf("failover: close %s: %w", p.name, err)
 	}
 	return nil
+}
+
+// closeContained closes kv and turns a panic of its Close into an error.
+func closeContained(kv resilient.KV) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &resilient.PanicError{Value: v}
+		}
+	}()
+	return kv.Close()
 }
 
 // quiesce waits until no write holds its keys' locks and no goroutine of the

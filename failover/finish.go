@@ -13,6 +13,7 @@ import (
 func (w *spread) finish(ctx context.Context) outcome {
 	f := w.f
 	w.misread()
+	w.errs = f.byPriority(w.errs)
 	if w.acked|w.unsure|w.pending == 0 {
 		err := w.revert()
 		f.overlay.unlock(w.stripes)

@@ -3,13 +3,10 @@ package failover
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/holdfastkv/holdfast/breaker"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -17,122 +14,31 @@ import (
 // so that what it missed does not crowd out the calls of the day.
 const handBackWorkers = 4
 
-// attend looks after p until the group is closed: it has a suspect member
-// checked, makes the trial calls of a half-open one and hands back what p is
-// owed.
-func (f *KV) attend(p *peer) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-p.wake:
-		case <-timer.C:
-		case <-f.ctx.Done():
-			return
-		}
-		if again := f.care(p); again > 0 {
-			timer.Reset(again)
-		} else {
-			timer.Stop()
-		}
-	}
-}
+// lockHold is how long a hand-back keeps its key's lock while the member has not
+// answered: long enough for one that is well, short enough for a writer who
+// waits for the key. After that the call goes on without the lock, as one that
+// a write has left behind.
+const lockHold = 20 * time.Millisecond
 
-// care does for p what is due, and returns when to look again if nothing
-// happens until then; 0 = never.
-func (f *KV) care(p *peer) time.Duration {
-	st := f.route.standing(p.i)
-	if st.drained || st.state == breaker.Open {
-		return 0
-	}
-	if !st.suspect.IsZero() {
-		f.ask(f.ctx, p)
-		if f.route.isSuspect(p.i) {
-			return p.window / 8
-		}
-	}
-	if due := f.backlog.due(p.i); len(due) > 0 {
-		workers := handBackWorkers
-		if st.state == breaker.HalfOpen {
-			workers = 1 // its breaker lets a few through
-		}
-		if pass := f.handBack(f.ctx, p, due, workers); pass.tainted {
-			f.proveQuiet(f.ctx, p)
-		}
-		if len(f.backlog.due(p.i)) > 0 {
-			return p.window / 8
-		}
-	}
-	if p.m.Store().State() == breaker.HalfOpen {
-		f.try(p)
-		return p.window / 8
-	}
-	return 0
-}
-
-// proveQuiet has p checked if there is no recent good check of it: without one
-// the wait for earlier calls does not end.
-func (f *KV) proveQuiet(ctx context.Context, p *peer) {
-	if ctx.Err() == nil && !p.quieting.checkedSince(time.Now().Add(-p.window/8)) {
-		f.ask(ctx, p)
-	}
-}
-
-// ask has p checked. A store that cannot tell counts as healthy here: nothing
-// better will ever be known of it.
-func (f *KV) ask(ctx context.Context, p *peer) {
-	began := time.Now()
-	err := p.m.Store().Health(ctx)
-	if errors.Is(err, resilient.ErrHealthUnknown) {
-		f.checked(p, began, resilient.Check{Time: time.Now()})
-	}
-}
-
-// checked takes note of a health check of p.
-func (f *KV) checked(p *peer, began time.Time, c resilient.Check) {
-	if c.Err != nil {
-		return
-	}
-	p.quieting.good(began, time.Now())
-	if f.route.checked(p.i, began) {
-		p.nudge()
-	}
-}
-
-// trialKey is what a half-open member is asked for when there is nothing to
-// hand back to it: whether the key is there does not matter.
-const trialKey = "holdfast-trial"
-
-// maxTrials bounds the trial calls in a row: a breaker that needs more has the
-// next ones when something happens.
-const maxTrials = 16
-
-// try makes the trial calls that close a half-open breaker: a group does not
-// send its callers to a member that may be away.
-func (f *KV) try(p *peer) {
-	for range maxTrials {
-		if p.m.Store().State() != breaker.HalfOpen {
-			return
-		}
-		_, err := p.m.GetRaw(f.ctx, trialKey)
-		if c := classOf(err); c != resilient.OK && c != resilient.Missing {
-			return
-		}
-	}
-}
+// Errors of a pass: the member was taken out by the operator; the member does
+// not take a value that the others took.
+var (
+	errDrained  = errors.New("drained by the operator")
+	errUnwanted = errors.New("the member does not take some of it (Discard gives it up)")
+)
 
 // pass is what became of one pass of hand-back.
 type pass struct {
-	handed  int
-	tainted bool  // an earlier call may still apply for some keys
-	err     error // the member refused or failed: the pass was stopped
+	handed int
+	waits  bool  // some keys cannot be handed back yet
+	err    error // the member refused, failed or hung: the pass was stopped
 }
 
 // handBack hands the keys that are due at p back to it, in their order.
 func (f *KV) handBack(ctx context.Context, p *peer, keys []string, workers int) pass {
 	var (
 		next, handed atomic.Int64
-		tainted      atomic.Bool
+		waits, never atomic.Bool
 		failed       atomic.Pointer[error]
 		wg           sync.WaitGroup
 	)
@@ -147,7 +53,9 @@ func (f *KV) handBack(ctx context.Context, p *peer, keys []string, workers int) 
 				case err != nil:
 					failed.CompareAndSwap(nil, &err)
 				case did == skipped:
-					tainted.Store(true)
+					waits.Store(true)
+				case did == unwanted:
+					never.Store(true)
 				case did == handedBack:
 					handed.Add(1)
 				}
@@ -155,9 +63,11 @@ func (f *KV) handBack(ctx context.Context, p *peer, keys []string, workers int) 
 		})
 	}
 	wg.Wait()
-	r := pass{handed: int(handed.Load()), tainted: tainted.Load()}
+	r := pass{handed: int(handed.Load()), waits: waits.Load()}
 	if err := failed.Load(); err != nil {
 		r.err = *err
+	} else if never.Load() {
+		r.err = errUnwanted
 	}
 	if r.handed > 0 && f.cfg.Observer != nil {
 		_, _, oldest := f.backlog.total()
@@ -175,118 +85,177 @@ type step uint8
 
 const (
 	gone       step = iota // nothing is owed any more
-	skipped                // an earlier call may still apply, or the member will not take the value
+	skipped                // an earlier call may still apply
+	unwanted               // the member does not take the value
 	handedBack             // the member has the version
 	cleaned                // the member's copy is gone
 )
+
+// task is one key's hand-back: of its version, or the removal of a copy.
+type task struct {
+	f      *KV
+	p      *peer
+	e      *entry
+	remove bool
+	result chan error // of the call
+}
 
 // handBackKey hands one key back, or removes the copy of one that nobody is
 // owed, under its lock, so that no newer version is written meanwhile. An error
 // stops the pass.
 func (f *KV) handBackKey(ctx context.Context, p *peer, key string) (step, error) {
+	if p.drained.Load() {
+		return gone, errDrained
+	}
 	s := f.overlay.stripe(key)
 	if err := s.lock(ctx); err != nil {
 		return gone, err
 	}
-	defer s.unlock()
+	t, did := f.taskOf(s, p, key)
+	if t == nil {
+		s.unlock()
+		return did, nil
+	}
+	if planted("cleannolock") && t.remove {
+		s.unlock()
+		defer func() { s.key <- struct{}{} }()
+	}
+	t.send(ctx)
+	timer := time.NewTimer(lockHold)
+	defer timer.Stop()
+	select {
+	case err := <-t.result:
+		defer s.unlock()
+		return t.answered(err)
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	t.leave()
+	s.unlock()
+	return t.wait(ctx)
+}
 
+// taskOf returns what is to be done for key at p; nil if nothing, or not now.
+// The caller holds the key's lock.
+func (f *KV) taskOf(s *stripe, p *peer, key string) (*task, step) {
 	quiet := p.quieting.before(time.Now())
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	e := s.m[key]
-	owed := e != nil && e.owed.has(p.i)
-	copied := e != nil && e.owed == 0 && e.remove.has(p.i)
-	blocked := (owed && !planted("noquiesce-handback") || copied && !planted("noquiesce-clean")) && e.blocked(p, quiet)
-	s.mu.Unlock()
-	switch {
-	case !owed && !copied:
-		return gone, nil
-	case blocked:
-		return skipped, nil
+	if e == nil || !(e.owed | e.remove).has(p.i) || e.owed != 0 && !e.owed.has(p.i) {
+		return nil, gone
 	}
+	t := &task{f: f, p: p, e: e, remove: e.owed == 0, result: make(chan error, 1)}
+	heed := !planted("noquiesce-handback")
+	if t.remove {
+		heed = !planted("noquiesce-clean")
+	}
+	if heed && e.blocked(p, quiet) {
+		return nil, skipped
+	}
+	return t, gone
+}
 
-	if copied && planted("cleannolock") {
-		s.unlock()
-		defer func() { s.key <- struct{}{} }() // for the deferred unlock
-	}
-	var err error
-	if owed && !e.delete {
-		err = p.m.SetRaw(ctx, key, e.value)
-	} else if err = p.m.Delete(ctx, key); classOf(err) == resilient.Missing {
-		err = nil
-	}
+// send makes the call, on a goroutine of its own: a store may ignore its ctx, or
+// end the goroutine.
+func (t *task) send(ctx context.Context) {
+	t.f.work.Go(func() {
+		err := errExited
+		defer func() { t.result <- err }()
+		if t.remove || t.e.delete {
+			err = t.p.m.Delete(ctx, t.e.key)
+			if classOf(err) == resilient.Missing {
+				err = nil
+			}
+			return
+		}
+		err = t.p.m.SetRaw(ctx, t.e.key, t.e.value)
+	})
+}
+
+// answered takes note of the answer. The key's lock is held.
+func (t *task) answered(err error) (step, error) {
 	switch class := classOf(err); {
-	case err == nil && owed:
-		f.got(e, p)
-		return handedBack, nil
 	case err == nil:
-		f.removed(e, p)
-		return cleaned, nil
+		return t.done(), nil
 	case class == resilient.Invalid:
-		return skipped, nil
+		return unwanted, nil
 	case refused(err):
 		return gone, err
 	}
-	f.answered([]*entry{e}, p, err)
-	f.doubt(p, err)
+	t.f.answered([]*entry{t.e}, t.p, err)
+	t.f.doubt(t.p, err)
 	return gone, err
 }
 
-// Flush hands back now what members are owed, and waits for what has to wait.
-// It returns nil only if nothing is owed, removals of copies included; else an
-// error that says to whom, at ctx's end at the latest.
-func (f *KV) Flush(ctx context.Context) error {
-	if f.closing.Load() {
-		return resilient.ErrClosed
+// done takes note that the member did what was to be done.
+func (t *task) done() step {
+	if t.remove {
+		t.f.removed(t.e, t.p)
+		return cleaned
 	}
-	return f.flush(ctx)
+	t.f.got(t.e, t.p)
+	return handedBack
 }
 
-func (f *KV) flush(ctx context.Context) error {
-	for {
-		var waits bool
-		var failed error
-		for _, p := range f.peers {
-			due := f.backlog.due(p.i)
-			if len(due) == 0 {
-				continue
-			}
-			switch r := f.handBack(ctx, p, due, handBackWorkers); {
-			case r.err != nil:
-				failed = fmt.Errorf("failover: owed to %s: %w", f.backlog.count(p.i).at(p), r.err)
-			case r.tainted:
-				waits = true
-				f.proveQuiet(ctx, p)
-			}
-		}
-		if f.backlog.empty() {
-			return nil
-		}
-		if failed != nil && !waits {
-			return failed
-		}
-		select {
-		case <-time.After(minQuiet / 8):
-		case <-ctx.Done():
-			return fmt.Errorf("failover: owed to %s: %w", f.allOwed(), ctx.Err())
-		}
+// leave notes that the call goes on without its key's lock.
+func (t *task) leave() {
+	s := t.f.overlay.stripe(t.e.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.e.taintLocked(t.p.i, len(t.f.peers)).running++
+}
+
+// wait waits for a call that goes on without its key's lock. One that outlasts
+// ctx, or what its member's Timeout allows, goes on alone: the member hangs.
+func (t *task) wait(ctx context.Context) (step, error) {
+	var overtime <-chan time.Time
+	if limit := t.p.m.Timeout(resilient.OpSet); limit > 0 {
+		timer := time.NewTimer(limit + answerSlack)
+		defer timer.Stop()
+		overtime = timer.C
+	}
+	select {
+	case err := <-t.result:
+		return t.late(err)
+	case <-overtime:
+		t.f.doubt(t.p, resilient.ErrTimeout)
+		t.watch()
+		return gone, resilient.ErrTimeout
+	case <-ctx.Done():
+		t.watch()
+		return gone, ctx.Err()
 	}
 }
 
-// at says what is owed to p: "redis:12", or "redis:12 (3 removals)".
-func (o owing) at(p *peer) string {
-	if o.removals == 0 {
-		return fmt.Sprintf("%s:%d", p.name, o.writes)
-	}
-	return fmt.Sprintf("%s:%d (%d removals)", p.name, o.writes, o.removals)
+// watch waits for the answer without anybody waiting for that.
+func (t *task) watch() {
+	t.f.work.Go(func() { _, _ = t.late(<-t.result) })
 }
 
-// allOwed says what is owed to whom.
-func (f *KV) allOwed() string {
-	var all []string
-	for _, p := range f.peers {
-		if o := f.backlog.count(p.i); o != (owing{}) {
-			all = append(all, o.at(p))
-		}
+// late takes note of an answer that came when the key's lock was free again.
+func (t *task) late(err error) (step, error) {
+	f := t.f
+	if left := resilient.Left(err); left != nil {
+		f.watch([]*entry{t.e}, t.p, left) // goes on being counted as running
+		return gone, err
 	}
-	return strings.Join(all, " ")
+	f.returned([]*entry{t.e}, t.p, err != nil && !refused(err))
+	t.p.nudge()
+	if classOf(err) == resilient.Invalid {
+		return unwanted, nil
+	}
+	if err != nil {
+		f.doubt(t.p, err)
+		return gone, err
+	}
+	s := f.overlay.stripe(t.e.key)
+	if err := s.lock(f.ctx); err != nil {
+		return gone, err
+	}
+	defer s.unlock()
+	if f.isTainted(t.e, t.p) {
+		return skipped, nil
+	}
+	return t.done(), nil
 }

@@ -51,19 +51,15 @@ func (h *hold) back(now time.Time, cfg Failback) {
 		h.until = time.Time{}
 		return
 	}
-	h.until = now.Add(h.span(cfg))
-}
-
-// span is After, doubled by each relapse, at most MaxAfter.
-func (h *hold) span(cfg Failback) time.Duration {
-	d := cfg.After
-	for range h.relapses {
-		if d >= cfg.MaxAfter/2 {
-			return cfg.MaxAfter
+	span := cfg.After
+	for n := range h.relapses {
+		if span >= cfg.MaxAfter {
+			h.relapses = n // more make no difference, and are not to be forgiven first
+			break
 		}
-		d *= 2
+		span = min(2*span, cfg.MaxAfter)
 	}
-	return d
+	h.until = now.Add(span)
 }
 
 // release ends the hold of a member that is back.

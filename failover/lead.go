@@ -9,10 +9,12 @@ import (
 )
 
 // write makes the entries the newest versions of their keys and sends them to
-// the members.
-func (f *KV) write(ctx context.Context, op resilient.Op, entries []*entry, send func(context.Context, *peer) error) error {
-	c := f.begin(op)
-	o := f.lead(ctx, &spread{f: f, op: op, entries: entries, send: send, inTurn: f.cfg.Writes == Handoff})
+// the members, unless the call is not valid, as err says.
+func (f *KV) write(ctx context.Context, op resilient.Op, err error, entries []*entry, send func(context.Context, *peer) error) error {
+	c, o := f.begin(op), outcome{err: err}
+	if err == nil && len(entries) > 0 {
+		o = f.lead(ctx, &spread{f: f, op: op, entries: entries, send: send, inTurn: f.cfg.Writes == Handoff})
+	}
 	f.done(ctx, c, o)
 	return o.err
 }

@@ -12,12 +12,13 @@ import (
 // no snapshot: a key that is written meanwhile may or may not be in it. If the
 // only members that answer may lack keys, it is ErrUncertain.
 func (f *KV) List(ctx context.Context, prefix string) ([]string, error) {
-	if err := f.ready(ctx, resilient.OpList); err != nil {
-		return nil, err
-	}
 	c := f.begin(resilient.OpList)
 	r := read{f: f, op: resilient.OpList}
-	keys, err := f.list(ctx, &r, prefix)
+	var keys []string
+	err := f.ready(ctx, resilient.OpList)
+	if err == nil {
+		keys, err = f.list(ctx, &r, prefix)
+	}
 	f.done(ctx, c, outcome{served: r.served, err: err})
 	return keys, err
 }

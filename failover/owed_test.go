@@ -56,7 +56,7 @@ func TestAHandBackPassTellsHowManyItHandedBackAndHowOldTheRestIs(t *testing.T) {
 		for _, e := range r.events.Of(resilient.KindHandedBack) {
 			require.Equal(t, r.name(0), e.Store)
 			require.Equal(t, "failover", e.Group)
-			require.NoError(t, e.Err)
+			require.ErrorContains(t, e.Err, "does not take")
 			require.Equal(t, e.Time.Sub(owed), e.Age)
 			handed += e.Count
 		}

@@ -23,6 +23,7 @@ type peer struct {
 	// take effect.
 	window   time.Duration
 	quieting quieting
+	drained  atomic.Bool   // by the operator
 	behind   atomic.Int32  // calls that writes no longer wait for
 	wake     chan struct{} // tells the hand-back that something has changed
 }

@@ -97,17 +97,18 @@ func (r *read) call(ctx context.Context, p *peer, left int, call func(context.Co
 // failed returns the error of a call that nobody answered.
 func (r *read) failed() error {
 	if r.uncertain {
-		return &Error{Op: r.op, Class: resilient.Failed, Members: r.byPriority(), reason: ErrUncertain}
+		return &Error{Op: r.op, Class: resilient.Failed, Members: r.f.byPriority(r.errs), reason: ErrUncertain}
 	}
-	return &Error{Op: r.op, Class: classOfAll(r.errs), Members: r.byPriority()}
+	return &Error{Op: r.op, Class: classOfAll(r.errs), Members: r.f.byPriority(r.errs)}
 }
 
-func (r *read) byPriority() []*resilient.Error {
+// byPriority sorts what members said, the most wanted one first.
+func (f *KV) byPriority(errs []*resilient.Error) []*resilient.Error {
 	place := func(e *resilient.Error) int {
-		return slices.IndexFunc(r.f.peers, func(p *peer) bool { return p.name == e.Store })
+		return slices.IndexFunc(f.peers, func(p *peer) bool { return p.name == e.Store })
 	}
-	slices.SortStableFunc(r.errs, func(a, b *resilient.Error) int { return place(a) - place(b) })
-	return r.errs
+	slices.SortStableFunc(errs, func(a, b *resilient.Error) int { return place(a) - place(b) })
+	return errs
 }
 
 // classOfAll is Refused if every member refused, else Failed.
@@ -124,12 +125,13 @@ func classOfAll(errs []*resilient.Error) resilient.Class {
 // the newest version if some member has not got it yet. The caller owns the
 // slice.
 func (f *KV) GetRaw(ctx context.Context, key string) ([]byte, error) {
-	if err := f.readyFor(ctx, resilient.OpGet, key); err != nil {
-		return nil, err
-	}
 	c := f.begin(resilient.OpGet)
 	r := read{f: f, op: resilient.OpGet}
-	value, err := f.get(ctx, &r, key)
+	var value []byte
+	err := f.readyFor(ctx, resilient.OpGet, key)
+	if err == nil {
+		value, err = f.get(ctx, &r, key)
+	}
 	f.done(ctx, c, outcome{served: r.served, err: err})
 	return value, err
 }

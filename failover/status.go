@@ -60,7 +60,7 @@ func (f *KV) Status() resilient.Status {
 		}
 	}
 	switch {
-	case serving == 0:
+	case serving == 0 || f.closing.Load():
 		st.Condition = resilient.Down
 	case st.Owed > 0 || st.Active != f.peers[0].name || serving < len(f.peers):
 		st.Condition = resilient.Degraded
@@ -112,6 +112,7 @@ func (f *KV) drain(member string, out bool) error {
 	if err != nil {
 		return err
 	}
+	p.drained.Store(out)
 	f.route.drain(p.i, out)
 	p.nudge()
 	return nil

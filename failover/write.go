@@ -13,25 +13,21 @@ import (
 // resilient.ErrRefused means that nothing was applied; one that matches
 // resilient.ErrAmbiguous, that the write may take effect. The value is copied.
 func (f *KV) SetRaw(ctx context.Context, key string, value []byte) error {
-	if err := f.readyFor(ctx, resilient.OpSet, key); err != nil {
-		return err
-	}
-	if err := f.checkValue(resilient.OpSet, value); err != nil {
-		return err
+	err := f.readyFor(ctx, resilient.OpSet, key)
+	if err == nil {
+		err = f.checkValue(resilient.OpSet, value)
 	}
 	e := &entry{key: key, value: slices.Clone(value)}
-	return f.write(ctx, resilient.OpSet, []*entry{e}, func(ctx context.Context, p *peer) error {
+	return f.write(ctx, resilient.OpSet, err, []*entry{e}, func(ctx context.Context, p *peer) error {
 		return p.m.SetRaw(ctx, key, e.value)
 	})
 }
 
 // Delete removes key; as SetRaw otherwise. A key that is not there is no error.
 func (f *KV) Delete(ctx context.Context, key string) error {
-	if err := f.readyFor(ctx, resilient.OpDelete, key); err != nil {
-		return err
-	}
+	err := f.readyFor(ctx, resilient.OpDelete, key)
 	e := &entry{key: key, delete: true}
-	return f.write(ctx, resilient.OpDelete, []*entry{e}, func(ctx context.Context, p *peer) error {
+	return f.write(ctx, resilient.OpDelete, err, []*entry{e}, func(ctx context.Context, p *peer) error {
 		return p.m.Delete(ctx, key)
 	})
 }
@@ -40,19 +36,17 @@ func (f *KV) Delete(ctx context.Context, key string) error {
 // after any key was sent is ambiguous as a whole.
 func (f *KV) BatchSetRaw(ctx context.Context, kv map[string][]byte) error {
 	keys := slices.Sorted(maps.Keys(kv))
-	if err := f.readyForAll(ctx, resilient.OpBatchSet, keys); err != nil || len(keys) == 0 {
-		return err
-	}
+	err := f.readyForAll(ctx, resilient.OpBatchSet, keys)
 	entries := make([]*entry, len(keys))
 	copies := make(map[string][]byte, len(keys))
 	for i, key := range keys {
-		if err := f.checkValue(resilient.OpBatchSet, kv[key]); err != nil {
-			return err
+		if err == nil {
+			err = f.checkValue(resilient.OpBatchSet, kv[key])
 		}
 		entries[i] = &entry{key: key, value: slices.Clone(kv[key])}
 		copies[key] = entries[i].value
 	}
-	return f.write(ctx, resilient.OpBatchSet, entries, func(ctx context.Context, p *peer) error {
+	return f.write(ctx, resilient.OpBatchSet, err, entries, func(ctx context.Context, p *peer) error {
 		return p.m.BatchSetRaw(ctx, copies)
 	})
 }
@@ -62,14 +56,12 @@ func (f *KV) BatchDelete(ctx context.Context, keys []string) error {
 	keys = slices.Clone(keys)
 	slices.Sort(keys)
 	keys = slices.Compact(keys)
-	if err := f.readyForAll(ctx, resilient.OpBatchDelete, keys); err != nil || len(keys) == 0 {
-		return err
-	}
+	err := f.readyForAll(ctx, resilient.OpBatchDelete, keys)
 	entries := make([]*entry, len(keys))
 	for i, key := range keys {
 		entries[i] = &entry{key: key, delete: true}
 	}
-	return f.write(ctx, resilient.OpBatchDelete, entries, func(ctx context.Context, p *peer) error {
+	return f.write(ctx, resilient.OpBatchDelete, err, entries, func(ctx context.Context, p *peer) error {
 		return p.m.BatchDelete(ctx, keys)
 	})
 }
