@@ -40,8 +40,8 @@ const (
 // unusual returns a word without topBits if the first eight bytes of s are all
 // printable ASCII. It looks at them as one word: the top bit of a byte is set by
 // a byte that is not ASCII, by one below 0x20 after 0x20 was taken from it, and
-// by 0x7f after 1 was added. A borrow or carry between bytes can only come from a byte that is
-// refused anyway.
+// by 0x7f after 1 was added. A borrow or carry between bytes can only come from
+// a byte that is refused anyway.
 func unusual(s string) uint64 {
 	_ = s[7]
 	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
