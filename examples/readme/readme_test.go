@@ -10,6 +10,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -20,20 +21,15 @@ import (
 
 const examplesFile = "example_test.go"
 
-// readme and examples are read before TestMain leaves this folder.
-var (
-	readme, readmeErr     = os.ReadFile("../../README.md")
-	examples, examplesErr = os.ReadFile(examplesFile)
-)
+var folder string // this one
 
 // TestMain runs the Examples in a folder of their own, because they name their
 // files as a reader would.
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "readme")
-	if err == nil {
-		err = os.Chdir(dir)
-	}
-	if err = errors.Join(err, readmeErr, examplesErr); err != nil {
+	var err error
+	folder, err = os.Getwd()
+	dir, err2 := os.MkdirTemp("", "readme")
+	if err = errors.Join(err, err2, os.Chdir(dir)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -44,6 +40,11 @@ func TestMain(m *testing.M) {
 }
 
 func TestEveryGoBlockOfTheReadmeIsAnExampleThatRuns(t *testing.T) {
+	// Read here, not before: only then does go test see that they have changed.
+	readme, err := os.ReadFile(filepath.Join(folder, "..", "..", "README.md"))
+	require.NoError(t, err)
+	examples, err := os.ReadFile(filepath.Join(folder, examplesFile))
+	require.NoError(t, err)
 	faults, err := compare(readme, examples)
 	require.NoError(t, err)
 	require.Empty(t, faults)
