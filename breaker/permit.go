@@ -16,7 +16,7 @@ type Permit struct {
 // trial that ends after its lease. Done allocates only where it opens or
 // closes; a Success that changes nothing costs one atomic load and no lock.
 func (p *Permit) Done(o Outcome, err error) {
-	if o == Success && p.lease == 0 && (p.b == nil || !p.b.heed.Load()) {
+	if o == Success && p.lease == 0 && p.b != nil && !p.b.heed.Load() {
 		p.b = nil
 		return
 	}

@@ -16,7 +16,6 @@ type attempt struct {
 	store   *Store
 	began   time.Time // zero where nobody needs it
 	timeout *TimeoutContext
-	permit  breaker.Permit
 	err     error
 	number  int
 
@@ -69,18 +68,29 @@ func (a *attempt) run(ctx context.Context, call func(context.Context) error) {
 		a.refuse(ctx, refusedOpen, s.refusals[a.op].open(err))
 		return
 	}
-	a.permit = permit
-	defer a.end(ctx)
-	if limit := s.cfg.timeout(a.op); limit > 0 {
-		ctx = a.bound(ctx, limit)
+	defer func() {
+		// recover only makes an error of a panic: the permit is settled even
+		// when the goroutine ends.
+		if !a.returned {
+			a.unwound(recover())
+			a.end(ctx, permit)
+		}
+	}()
+	within, limit := ctx, s.cfg.timeout(a.op)
+	if limit > 0 {
+		within = a.bound(ctx, limit)
 	} else if s.timed {
 		a.began = time.Now()
 	}
-	err = call(ctx)
-	if err != nil {
-		a.judge(ctx, err)
+	if err = call(within); err != nil {
+		a.judge(within, err)
 	}
 	a.returned = true
+	if err == nil && limit == 0 && !s.counted { // there is nothing else to do at its end
+		permit.Done(breaker.Success, nil)
+		return
+	}
+	a.end(ctx, permit)
 }
 
 // bound returns ctx with the store's timeout, or as it is if it ends before
@@ -104,19 +114,16 @@ func (a *attempt) refuse(ctx context.Context, why refusal, err error) {
 	}
 }
 
-// end settles the attempt. It is deferred and looks for a panic only to turn
-// it into an error: the permit is settled even when the goroutine ends.
-func (a *attempt) end(ctx context.Context) {
-	if !a.returned {
-		a.unwound(recover())
-	}
+// end settles the attempt: the timeout's context, the place in flight, the
+// permit, and last, because that is foreign code, the observer.
+func (a *attempt) end(ctx context.Context, permit breaker.Permit) {
 	if a.timeout != nil {
 		a.timeout.End()
 	}
 	if a.store.counted {
 		a.store.inFlight.Add(-1)
 	}
-	a.permit.Done(a.outcome, a.err)
+	permit.Done(a.outcome, a.err)
 	if a.err != nil {
 		a.doubt()
 	}

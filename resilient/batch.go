@@ -8,7 +8,7 @@ import (
 )
 
 // batchGet is BatchGetRaw for Store and Member.
-func (s *Store) batchGet(ctx context.Context, r request, keys []string) (values map[string][]byte, err error) {
+func (s *Store) batchGet(ctx context.Context, r *request, keys []string) (values map[string][]byte, err error) {
 	r.empty = len(keys) == 0
 	err = s.do(ctx, r, func(ctx context.Context) (err error) {
 		values, err = s.gather(ctx, keys)
@@ -89,7 +89,7 @@ func (s *Store) fetch(ctx context.Context, key string, values map[string][]byte)
 	return nil
 }
 
-func (s *Store) batchSet(ctx context.Context, r request, kv map[string][]byte) error {
+func (s *Store) batchSet(ctx context.Context, r *request, kv map[string][]byte) error {
 	r.empty = len(kv) == 0
 	kv = withoutNil(kv)
 	return s.do(ctx, r, func(ctx context.Context) error {
@@ -116,7 +116,7 @@ func withoutNil(kv map[string][]byte) map[string][]byte {
 	return kv
 }
 
-func (s *Store) batchRemove(ctx context.Context, r request, keys []string) error {
+func (s *Store) batchRemove(ctx context.Context, r *request, keys []string) error {
 	r.empty = len(keys) == 0
 	return s.do(ctx, r, func(ctx context.Context) error {
 		if s.batch != nil {

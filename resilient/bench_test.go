@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/sony/gobreaker/v2"
+
+	"github.com/holdfastkv/holdfast/breaker"
 )
 
 // constant is a store that answers at once, so that what is measured is what
@@ -66,5 +68,20 @@ func BenchmarkGet(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// BenchmarkRefusal is a Get that the open breaker refuses.
+func BenchmarkRefusal(b *testing.B) {
+	s := wrap(b, newFake(), quiet())
+	if err := s.Breaker().Force(breaker.Open, "benchmark"); err != nil {
+		b.Fatal(err)
+	}
+	ctx := context.Background()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.GetRaw(ctx, "user:00000042:profile"); err == nil {
+			b.Fatal("an open breaker let a call through")
+		}
 	}
 }

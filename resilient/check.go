@@ -1,23 +1,26 @@
 package resilient
 
-// checkKey returns why key must not be sent, or nil.
-func (s *Store) checkKey(key string) error {
-	var err error
-	switch {
-	case s.cfg.Keys == nil:
-		err = CheckKey(key)
-	case key == "":
-		err = ErrEmptyKey
-	default:
-		err = s.cfg.Keys(key)
+// keyCheck returns what says why a key must not be sent, or nil: what Config.Keys
+// and a store's longest key leave to say. Mostly that is CheckKey.
+func keyCheck(keys func(string) error, longest int) func(string) error {
+	if keys == nil {
+		if longest <= 0 || longest >= maxKey {
+			return CheckKey
+		}
+		keys = CheckKey
 	}
-	if err != nil {
-		return err
+	return func(key string) error {
+		if key == "" {
+			return ErrEmptyKey
+		}
+		if err := keys(key); err != nil {
+			return err
+		}
+		if longest > 0 && len(key) > longest {
+			return ErrKeyTooLarge
+		}
+		return nil
 	}
-	if s.limits.MaxKey > 0 && len(key) > s.limits.MaxKey {
-		return ErrKeyTooLarge
-	}
-	return nil
 }
 
 // checkPair returns why key must not be set to value, or nil.

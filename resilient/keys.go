@@ -21,28 +21,32 @@ func CheckKey(key string) error {
 	if len(key) < 8 {
 		return checkRunes(key)
 	}
-	for i := 0; i+8 < len(key); i += 8 {
-		if !plain(key[i:]) {
-			return checkRunes(key[i:])
-		}
+	odd := unusual(key[len(key)-8:])
+	for rest := key; len(rest) > 8; rest = rest[8:] { // the last eight are done, and some of them twice
+		odd |= unusual(rest)
 	}
-	if !plain(key[len(key)-8:]) { // the rest, and of what was seen already as much as makes it eight
+	if odd&topBits != 0 {
 		return checkRunes(key)
 	}
 	return nil
 }
 
-// plain reports whether the first eight bytes of s are all printable ASCII. It looks
-// at them as one word: the top bit of a byte is set by a byte that is not
-// ASCII, by one below 0x20 after 0x20 was taken from it, and by 0x7f after 1
-// was added. A borrow or carry between bytes can only come from a byte that is
-// refused anyway.
-func plain(s string) bool {
-	const ones = 0x0101010101010101
+// The same byte, or bit, eight times.
+const (
+	ones    = 0x0101010101010101
+	topBits = 0x80 * ones
+)
+
+// unusual returns a word without topBits if the first eight bytes of s are all
+// printable ASCII. It looks at them as one word: the top bit of a byte is set by
+// a byte that is not ASCII, by one below 0x20 after 0x20 was taken from it, and
+// by 0x7f after 1 was added. A borrow or carry between bytes can only come from
+// a byte that is refused anyway.
+func unusual(s string) uint64 {
 	_ = s[7]
 	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-	return (w|(w-0x20*ones)|(w+ones))&(0x80*ones) == 0
+	return w | (w - 0x20*ones) | (w + ones)
 }
 
 // checkRunes is the rest of CheckKey for keys that are short or not plain

@@ -64,35 +64,35 @@ func (m *Member) Keys() func(string) error {
 
 // GetRaw is the Store's, without its checks, Done event and Receipt.
 func (m *Member) GetRaw(ctx context.Context, key string) ([]byte, error) {
-	return m.store.get(ctx, request{op: OpGet}, key)
+	return m.store.get(ctx, &request{op: OpGet}, key)
 }
 
 // SetRaw is the Store's, without its checks, Done event and Receipt.
 func (m *Member) SetRaw(ctx context.Context, key string, value []byte) error {
-	return m.store.set(ctx, request{op: OpSet}, key, value)
+	return m.store.set(ctx, &request{op: OpSet}, key, value)
 }
 
 // Delete is the Store's, without its checks, Done event and Receipt.
 func (m *Member) Delete(ctx context.Context, key string) error {
-	return m.store.remove(ctx, request{op: OpDelete}, key)
+	return m.store.remove(ctx, &request{op: OpDelete}, key)
 }
 
 // List is the Store's, without its Done event and Receipt.
 func (m *Member) List(ctx context.Context, prefix string) ([]string, error) {
-	return m.store.list(ctx, request{op: OpList}, prefix)
+	return m.store.list(ctx, &request{op: OpList}, prefix)
 }
 
 // BatchGetRaw is the Store's, without its checks, Done event and Receipt.
 func (m *Member) BatchGetRaw(ctx context.Context, keys []string) (map[string][]byte, error) {
-	return m.store.batchGet(ctx, request{op: OpBatchGet}, keys)
+	return m.store.batchGet(ctx, &request{op: OpBatchGet}, keys)
 }
 
 // BatchSetRaw is the Store's, without its checks, Done event and Receipt.
 func (m *Member) BatchSetRaw(ctx context.Context, kv map[string][]byte) error {
-	return m.store.batchSet(ctx, request{op: OpBatchSet}, kv)
+	return m.store.batchSet(ctx, &request{op: OpBatchSet}, kv)
 }
 
 // BatchDelete is the Store's, without its checks, Done event and Receipt.
 func (m *Member) BatchDelete(ctx context.Context, keys []string) error {
-	return m.store.batchRemove(ctx, request{op: OpBatchDelete}, keys)
+	return m.store.batchRemove(ctx, &request{op: OpBatchDelete}, keys)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // get is GetRaw for Store and Member.
-func (s *Store) get(ctx context.Context, r request, key string) (value []byte, err error) {
+func (s *Store) get(ctx context.Context, r *request, key string) (value []byte, err error) {
 	err = s.do(ctx, r, func(ctx context.Context) (err error) {
 		value, err = s.kv.GetRaw(ctx, key)
 		return err
@@ -18,20 +18,20 @@ func (s *Store) get(ctx context.Context, r request, key string) (value []byte, e
 	return notNil(value), nil
 }
 
-func (s *Store) set(ctx context.Context, r request, key string, value []byte) error {
+func (s *Store) set(ctx context.Context, r *request, key string, value []byte) error {
 	value = notNil(value)
 	return s.do(ctx, r, func(ctx context.Context) error {
 		return s.kv.SetRaw(ctx, key, value)
 	})
 }
 
-func (s *Store) remove(ctx context.Context, r request, key string) error {
+func (s *Store) remove(ctx context.Context, r *request, key string) error {
 	return s.do(ctx, r, func(ctx context.Context) error {
 		return s.kv.Delete(ctx, key)
 	})
 }
 
-func (s *Store) list(ctx context.Context, r request, prefix string) (keys []string, err error) {
+func (s *Store) list(ctx context.Context, r *request, prefix string) (keys []string, err error) {
 	err = s.do(ctx, r, func(ctx context.Context) (err error) {
 		keys, err = s.kv.List(ctx, prefix)
 		if err != nil {

@@ -17,7 +17,8 @@ type Store struct {
 	batch    Batcher // kv's own; nil: key by key
 	own      func(error) Class
 	limits   Limits
-	leftover func() int // calls that kv has been left with; nil: it is never left
+	checkKey func(key string) error // why key must not be sent, or nil
+	leftover func() int             // calls that kv has been left with; nil: it is never left
 	kind     string
 	cfg      Config // with defaults
 	timed    bool   // a timeout or an observer asks for the time
@@ -63,6 +64,7 @@ func Wrap(kv KVWithHealth, cfg Config) (*Store, error) {
 	if s.own == nil {
 		s.own = about.own
 	}
+	s.checkKey = keyCheck(s.cfg.Keys, s.limits.MaxKey)
 	s.leftover = leftoverOf(kv)
 	s.timed = s.cfg.Observer != nil
 	s.counted = s.cfg.MaxInFlight > 0 || s.cfg.Observer != nil
@@ -98,43 +100,43 @@ func Wrap(kv KVWithHealth, cfg Config) (*Store, error) {
 // matches ErrNotFound if the key is not there. An empty value is a non-nil
 // empty slice.
 func (s *Store) GetRaw(ctx context.Context, key string) ([]byte, error) {
-	return s.get(ctx, request{op: OpGet, bad: s.checkKey(key), outermost: true}, key)
+	return s.get(ctx, &request{op: OpGet, bad: s.checkKey(key), outermost: true}, key)
 }
 
 // SetRaw makes value the value of key. The caller keeps value; nil is an empty
 // value.
 func (s *Store) SetRaw(ctx context.Context, key string, value []byte) error {
-	return s.set(ctx, request{op: OpSet, bad: s.checkPair(key, value), outermost: true}, key, value)
+	return s.set(ctx, &request{op: OpSet, bad: s.checkPair(key, value), outermost: true}, key, value)
 }
 
 // Delete removes key. That it is not there is no error.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	return s.remove(ctx, request{op: OpDelete, bad: s.checkKey(key), outermost: true}, key)
+	return s.remove(ctx, &request{op: OpDelete, bad: s.checkKey(key), outermost: true}, key)
 }
 
 // List returns the keys that start with the literal bytes of prefix, in
 // ascending byte order, never nil unless it fails.
 func (s *Store) List(ctx context.Context, prefix string) ([]string, error) {
-	return s.list(ctx, request{op: OpList, outermost: true}, prefix)
+	return s.list(ctx, &request{op: OpList, outermost: true}, prefix)
 }
 
 // BatchGetRaw returns the values of keys; missing ones are absent. It is one
 // call to the breaker, whether the wrapped store is a Batcher or is asked key
 // by key. Any failure is a nil map and an error.
 func (s *Store) BatchGetRaw(ctx context.Context, keys []string) (map[string][]byte, error) {
-	return s.batchGet(ctx, request{op: OpBatchGet, bad: s.checkKeys(keys), outermost: true}, keys)
+	return s.batchGet(ctx, &request{op: OpBatchGet, bad: s.checkKeys(keys), outermost: true}, keys)
 }
 
 // BatchSetRaw sets each key of kv, in no stated order. If it fails any of them
 // may have been set.
 func (s *Store) BatchSetRaw(ctx context.Context, kv map[string][]byte) error {
-	return s.batchSet(ctx, request{op: OpBatchSet, bad: s.checkPairs(kv), outermost: true}, kv)
+	return s.batchSet(ctx, &request{op: OpBatchSet, bad: s.checkPairs(kv), outermost: true}, kv)
 }
 
 // BatchDelete removes each of keys, in no stated order. If it fails any of
 // them may have been removed.
 func (s *Store) BatchDelete(ctx context.Context, keys []string) error {
-	return s.batchRemove(ctx, request{op: OpBatchDelete, bad: s.checkKeys(keys), outermost: true}, keys)
+	return s.batchRemove(ctx, &request{op: OpBatchDelete, bad: s.checkKeys(keys), outermost: true}, keys)
 }
 
 // Name returns Config.Name, or what the store is called after in its place.

@@ -1,0 +1,70 @@
+package readme_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+
+	"github.com/holdfastkv/holdfast/backends/badgerkv"
+	"github.com/holdfastkv/holdfast/backends/boltkv"
+	"github.com/holdfastkv/holdfast/breaker"
+	"github.com/holdfastkv/holdfast/failover"
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+func Example_store() {
+	ctx := context.Background()
+	db, err := boltkv.Open("guarded.db", boltkv.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	users, err := resilient.Wrap(db, resilient.Config{}) // asks for db's health from now on
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer users.Close() // closes db too
+
+	err = users.SetRaw(ctx, "ada", []byte("1815"))
+	fmt.Println("set:", err)
+	value, err := users.GetRaw(ctx, "ada")
+	fmt.Println("get:", string(value), err)
+	_, err = users.GetRaw(ctx, "bob")
+	fmt.Println("miss:", errors.Is(err, resilient.ErrNotFound), users.State())
+	_ = users.Breaker().Force(breaker.Open, "maintenance") // failing calls and checks open it too
+	err = users.SetRaw(ctx, "ada", []byte("1852"))
+	fmt.Println("refused, nothing applied:", errors.Is(err, resilient.ErrRefused))
+	// Output:
+	// set: <nil>
+	// get: 1815 <nil>
+	// miss: true closed
+	// refused, nothing applied: true
+}
+
+func Example_failover() {
+	bolt, err1 := boltkv.Open("users.db", boltkv.Config{})
+	badger, err2 := badgerkv.Open("users.badger", badgerkv.Config{})
+	users, err3 := failover.New(failover.Config{
+		Writes:   failover.Mirror, // both are sent every write
+		Complete: true,            // both are new: what one lacks, neither has
+	}, bolt, badger) // the most wanted first
+	if err := errors.Join(err1, err2, err3); err != nil {
+		log.Fatal(err)
+	}
+	var receipt resilient.Receipt
+	ctx := resilient.WithReceipt(context.Background(), &receipt)
+
+	_ = users.Drain("bolt") // takes it out, as an outage would
+	err := users.SetRaw(ctx, "ada", []byte("1815"))
+	fmt.Printf("set: %v, by %s, owed to %d store\n", err, receipt.Store, receipt.Owed)
+	_ = users.Release("bolt")
+	fmt.Println("handed back:", users.Flush(ctx), users.Owed()) // now, in place of soon
+	value, err := users.GetRaw(ctx, "ada")
+	fmt.Printf("get: %s %v, by %s\n", value, err, receipt.Store)
+	fmt.Println("close:", users.Close()) // closes bolt and badger
+	// Output:
+	// set: <nil>, by badger, owed to 1 store
+	// handed back: <nil> map[]
+	// get: 1815 <nil>, by bolt
+	// close: <nil>
+}
