@@ -48,20 +48,7 @@ func (f *KV) checkKey(key string) error {
 	if key == "" {
 		return resilient.ErrEmptyKey
 	}
-	if f.limits.MaxKey > 0 && len(key) > f.limits.MaxKey {
-		return resilient.ErrKeyTooLarge
-	}
-	if f.usual {
-		if err := resilient.CheckKey(key); err != nil {
-			return err
-		}
-	}
-	for _, check := range f.keys {
-		if err := check(key); err != nil {
-			return err
-		}
-	}
-	return nil
+	return f.check(key)
 }
 
 // checkValue checks the length of a value against what every member takes.

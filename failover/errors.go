@@ -27,6 +27,9 @@ var (
 	ErrOwed = errors.New("failover: closed while writes were owed")
 )
 
+// errNobody is why a call that no member was asked for failed.
+var errNobody = errors.New("every member is drained")
+
 type sentinel struct {
 	text  string
 	wider error

@@ -13,7 +13,7 @@ import (
 func (w *spread) finish(ctx context.Context) outcome {
 	f := w.f
 	w.misread()
-	w.errs = f.byPriority(w.errs)
+	w.errs = f.byPriority(w.said())
 	if w.acked|w.unsure|w.pending == 0 {
 		err := w.revert()
 		f.overlay.unlock(w.stripes)
@@ -37,6 +37,20 @@ func (w *spread) finish(ctx context.Context) outcome {
 	}
 	f.tellOwed(ctx, w, owed)
 	return o
+}
+
+// said returns what members that did not take the write said, and of those that
+// have not answered that they took too long.
+func (w *spread) said() []*resilient.Error {
+	errs := w.errs
+	for _, p := range w.order {
+		if w.pending.has(p.i) {
+			errs = append(errs, &resilient.Error{
+				Op: w.op, Store: p.name, Class: resilient.Failed, Attempts: 1, Err: resilient.ErrTimeout,
+			})
+		}
+	}
+	return errs
 }
 
 // revert takes back a write that every member refused, and returns what its
@@ -85,6 +99,9 @@ func (e *entry) before(seq uint64) Record {
 // wanted one found wrong with the call itself is the reason.
 func (w *spread) refusal() *Error {
 	e := &Error{Op: w.op, Class: resilient.Refused, Members: w.errs, reason: w.fault}
+	if len(w.errs) == 0 && w.fault == nil {
+		e.reason = errNobody
+	}
 	if len(w.errs) == 0 || w.fault != nil {
 		return e
 	}

@@ -18,9 +18,8 @@ import (
 type KV struct {
 	cfg     Config
 	peers   []*peer
-	limits  resilient.Limits     // what every member takes
-	keys    []func(string) error // key checks that members have in place of the usual one
-	usual   bool                 // some member has the usual one
+	limits  resilient.Limits   // what every member takes
+	check   func(string) error // says why some member does not take a key
 	route   *route
 	overlay *overlay
 	backlog *backlog
@@ -207,15 +206,40 @@ func (f *KV) join(p *peer, s *resilient.Store) error {
 
 // takeLimits makes the group's limits those that every member can keep.
 func (f *KV) takeLimits() {
+	var checks []func(string) error
+	usual := false
 	for _, p := range f.peers {
 		l := p.m.Store().Limits()
 		f.limits.MaxKey = lesser(f.limits.MaxKey, l.MaxKey)
 		f.limits.MaxValue = lesser(f.limits.MaxValue, l.MaxValue)
 		if check := p.m.Keys(); check != nil {
-			f.keys = append(f.keys, check)
+			checks = append(checks, check)
 		} else {
-			f.usual = true
+			usual = true
 		}
+	}
+	if usual {
+		checks = append(checks, resilient.CheckKey)
+	}
+	f.check = keyCheck(checks, f.limits.MaxKey)
+}
+
+// keyCheck returns a function that says why one of checks does not take a key,
+// or that it is longer than longest; 0 = no bound.
+func keyCheck(checks []func(string) error, longest int) func(string) error {
+	if len(checks) == 1 && longest == 0 {
+		return checks[0]
+	}
+	return func(key string) error {
+		if longest > 0 && len(key) > longest {
+			return resilient.ErrKeyTooLarge
+		}
+		for _, check := range checks {
+			if err := check(key); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 }
 

@@ -99,7 +99,11 @@ func (r *read) failed() error {
 	if r.uncertain {
 		return &Error{Op: r.op, Class: resilient.Failed, Members: r.f.byPriority(r.errs), reason: ErrUncertain}
 	}
-	return &Error{Op: r.op, Class: classOfAll(r.errs), Members: r.f.byPriority(r.errs)}
+	e := &Error{Op: r.op, Class: classOfAll(r.errs), Members: r.f.byPriority(r.errs)}
+	if len(r.errs) == 0 {
+		e.reason = errNobody
+	}
+	return e
 }
 
 // byPriority sorts what members said, the most wanted one first.
@@ -126,10 +130,42 @@ func classOfAll(errs []*resilient.Error) resilient.Class {
 // slice.
 func (f *KV) GetRaw(ctx context.Context, key string) ([]byte, error) {
 	c := f.begin(resilient.OpGet)
+	if err := f.readyFor(ctx, resilient.OpGet, key); err != nil {
+		f.done(ctx, c, outcome{err: err})
+		return nil, err
+	}
+	p := f.sure(ctx)
+	if p == nil {
+		return f.getFromAny(ctx, c, nil, false, key, nil)
+	}
+	complete := p.complete.Load()
+	value, err := p.m.GetRaw(ctx, key)
+	if err != nil {
+		return f.getFromAny(ctx, c, p, complete, key, err)
+	}
+	f.done(ctx, c, outcome{served: p})
+	return value, nil
+}
+
+// sure returns the first member if its answer is as new as any, and no look-up
+// is needed: while nothing is owed or being written.
+func (f *KV) sure(ctx context.Context) *peer {
+	if _, bounded := ctx.Deadline(); bounded || f.overlay.entries.Load() != 0 {
+		return nil
+	}
+	return f.route.view.Load().first
+}
+
+// getFromAny gets key from whoever answers. The first member may have been
+// asked already, and have said err.
+func (f *KV) getFromAny(ctx context.Context, c call, first *peer, complete bool, key string, err error) (value []byte, _ error) {
 	r := read{f: f, op: resilient.OpGet}
-	var value []byte
-	err := f.readyFor(ctx, resilient.OpGet, key)
-	if err == nil {
+	over := false
+	if first != nil {
+		r.tried = r.tried.with(first.i)
+		over, err = r.heed(ctx, first, complete, err)
+	}
+	if !over {
 		value, err = f.get(ctx, &r, key)
 	}
 	f.done(ctx, c, outcome{served: r.served, err: err})
@@ -137,23 +173,7 @@ func (f *KV) GetRaw(ctx context.Context, key string) ([]byte, error) {
 }
 
 // get looks key up before each attempt: what is in the overlay is the answer.
-// While nothing is owed or being written, the first member's answer is as new
-// as any, and no look-up is needed.
-func (f *KV) get(ctx context.Context, r *read, key string) ([]byte, error) {
-	if _, bounded := ctx.Deadline(); !bounded {
-		if p := f.route.view.Load().first; p != nil && f.overlay.entries.Load() == 0 {
-			r.tried = r.tried.with(p.i)
-			complete := p.complete.Load()
-			value, err := p.m.GetRaw(ctx, key)
-			if over, err := r.heed(ctx, p, complete, err); over {
-				return value, err
-			}
-		}
-	}
-	return f.getFromAny(ctx, r, key)
-}
-
-func (f *KV) getFromAny(ctx context.Context, r *read, key string) (value []byte, err error) {
+func (f *KV) get(ctx context.Context, r *read, key string) (value []byte, err error) {
 	call := func(ctx context.Context, p *peer) error {
 		value, err = p.m.GetRaw(ctx, key)
 		return err

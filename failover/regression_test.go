@@ -303,3 +303,34 @@ func TestRegression_AnObserverThatWritesTheKeyOfAHandBackHangs(t *testing.T) {
 		require.NoError(t, *wrote.Load())
 	})
 }
+
+// idler is a store whose writes end an hour later, whatever their ctx says.
+type idler struct{ constant }
+
+func (*idler) SetRaw(context.Context, string, []byte) error { time.Sleep(time.Hour); return nil }
+
+func TestRegression_AWriteThatNobodyAnsweredNamesTheMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kv, err := failover.New(failover.Config{
+			Writes: failover.Mirror, Complete: true,
+			Member: resilient.Config{Timeout: 100 * time.Millisecond, Probe: resilient.Probe{Interval: -1}},
+		}, &idler{}, &idler{})
+		require.NoError(t, err)
+		err = kv.SetRaw(t.Context(), "k", nil)
+		var e *failover.Error
+		require.True(t, errors.As(err, &e))
+		require.Len(t, e.Members, 2, "each of them was asked")
+		require.ErrorContains(t, err, "timeout")
+		time.Sleep(2 * time.Hour)
+		_ = kv.Close()
+	})
+}
+
+func TestRegression_ACallWithAllMembersDrainedSaysSo(t *testing.T) {
+	inRig(t, 1, nil, func(r *rig) {
+		require.NoError(t, r.kv.Drain(r.name(0)))
+		require.ErrorContains(t, r.kv.SetRaw(r.ctx, "k", nil), "drained")
+		_, err := r.kv.GetRaw(r.ctx, "k")
+		require.ErrorContains(t, err, "drained")
+	})
+}

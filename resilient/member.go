@@ -53,14 +53,9 @@ func (m *Member) Store() *Store { return m.store }
 // Timeout returns how long one attempt of op may take; 0 = for ever.
 func (m *Member) Timeout(op Op) time.Duration { return m.store.cfg.timeout(op) }
 
-// Keys returns what decides whether the Store takes a key: Config.Keys, or
-// CheckKey in its place.
-func (m *Member) Keys() func(string) error {
-	if keys := m.store.cfg.Keys; keys != nil {
-		return keys
-	}
-	return CheckKey
-}
+// Keys returns Config.Keys, which decides whether the Store takes a key; nil
+// where CheckKey does.
+func (m *Member) Keys() func(string) error { return m.store.cfg.Keys }
 
 // GetRaw is the Store's, without its checks, Done event and Receipt.
 func (m *Member) GetRaw(ctx context.Context, key string) ([]byte, error) {

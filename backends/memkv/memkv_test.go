@@ -143,6 +143,9 @@ func TestABoundedStoreStaysUnderItsBoundWhateverRunsAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	for i := range 97 { // whoever deleted last: now the bound is reached
+		require.NoError(t, m.SetRaw(ctx, fmt.Sprintf("k%d", i), make([]byte, 300)))
+	}
 
 	held := int64(0)
 	all, err := m.BatchGetRaw(ctx, list(t, m))
@@ -152,7 +155,7 @@ func TestABoundedStoreStaysUnderItsBoundWhateverRunsAtOnce(t *testing.T) {
 	}
 	require.LessOrEqual(t, held, int64(10_000))
 	require.Equal(t, held, m.table.(*bounded).used, "the count is that of what is held")
-	require.Greater(t, held, int64(5_000), "the bound was reached, or this shows nothing")
+	require.Greater(t, held, int64(9_000), "or this shows nothing")
 }
 
 func TestGetCopiesOnceAndAllocatesNothingElse(t *testing.T) {
