@@ -14,8 +14,6 @@ func (f *KV) answered(entries []*entry, p *peer, err error) {
 		s := f.overlay.stripe(e.key)
 		s.mu.Lock()
 		switch {
-		case err == nil && planted("latetaint") && !e.blocked(p, p.quieting.before(now)):
-			e.owed = e.owed.without(p.i)
 		case err == nil && e.tainted.has(p.i):
 			// An earlier call may undo this one: p stays owed.
 		case err == nil:

@@ -12,11 +12,12 @@ import (
 // nor with their store; after that they are left behind.
 const closeGrace = 2 * time.Second
 
-// Close stops the hand-back, closes the members, then the journal. Calls under
-// way are ended by the closing of their stores. If writes are owed and the
-// journal does not outlive the process, Close first hands back for at most
-// Config.Member.Timeout, and then returns an error that matches ErrOwed and
-// tells a Lost event for each member. Every call of Close returns the same.
+// Close refuses new calls, waits for the writes under way, at most as long as
+// Config.Member.Timeout, stops the hand-back, closes the members one after the
+// other, which ends what calls are left, and then the journal. If writes are
+// owed and the journal does not outlive the process, Close first hands back for
+// at most Config.Member.Timeout, and then returns an error that matches ErrOwed
+// and tells a Lost event for each member. Every call of Close returns the same.
 func (f *KV) Close() error {
 	f.once.Do(func() { f.closed = f.close() })
 	return f.closed
@@ -24,6 +25,7 @@ func (f *KV) Close() error {
 
 func (f *KV) close() error {
 	f.closing.Store(true)
+	f.awaitWrites()
 	if !f.journal.Durable() {
 		f.lastChance()
 	}
@@ -40,13 +42,34 @@ func (f *KV) close() error {
 	return join(append(errs, f.journal.Close(clean)))
 }
 
+// longest is the longest Timeout of a member, and a second where none has one.
+func (f *KV) longest() time.Duration {
+	d := time.Duration(0)
+	for _, p := range f.peers {
+		d = max(d, p.m.Timeout(resilient.OpSet))
+	}
+	if d == 0 {
+		return time.Second
+	}
+	return d
+}
+
+// awaitWrites waits until no write that has begun holds its key's lock.
+func (f *KV) awaitWrites() {
+	ctx := resilient.WithTimeout(context.Background(), f.longest()+answerSlack)
+	defer ctx.End()
+	for i := range f.overlay.stripes {
+		s := &f.overlay.stripes[i]
+		if s.lock(ctx) != nil {
+			return
+		}
+		s.unlock()
+	}
+}
+
 // lastChance hands back what would be lost.
 func (f *KV) lastChance() {
-	var timeout time.Duration
-	for _, p := range f.peers {
-		timeout = max(timeout, p.m.Timeout(resilient.OpSet))
-	}
-	ctx := resilient.WithTimeout(context.Background(), max(timeout, time.Second))
+	ctx := resilient.WithTimeout(context.Background(), f.longest())
 	defer ctx.End()
 	_ = f.flush(ctx) // lost tells what that could not do
 }

@@ -12,10 +12,17 @@ type forgetter struct {
 	wake chan struct{}
 
 	mu    sync.Mutex // guards queue
-	queue []*entry
+	queue []retired
 }
 
-// retireLocked gets rid of e if it is idle, and of its record.
+// retired is an idle entry with the record that must go first.
+type retired struct {
+	e   *entry
+	rec Record
+}
+
+// retireLocked gets rid of e if it is idle, and of its record. The key's lock is
+// held.
 func (f *KV) retireLocked(s *stripe, e *entry) {
 	switch {
 	case !e.idle():
@@ -23,7 +30,7 @@ func (f *KV) retireLocked(s *stripe, e *entry) {
 		f.overlay.dropLocked(s, e)
 	default:
 		f.forgets.mu.Lock()
-		f.forgets.queue = append(f.forgets.queue, e)
+		f.forgets.queue = append(f.forgets.queue, retired{e, Record{Key: e.key, Seq: e.seq}})
 		f.forgets.mu.Unlock()
 		select {
 		case f.forgets.wake <- struct{}{}:
@@ -77,8 +84,8 @@ func (f *KV) forgetQueued() (failed bool) {
 			return false
 		}
 		recs := make([]Record, n)
-		for i, e := range batch {
-			recs[i] = Record{Key: e.key, Seq: e.seq}
+		for i, r := range batch {
+			recs[i] = r.rec
 		}
 		if f.journal.Forget(recs...) != nil {
 			return f.ctx.Err() == nil
@@ -86,11 +93,11 @@ func (f *KV) forgetQueued() (failed bool) {
 		f.forgets.mu.Lock()
 		f.forgets.queue = f.forgets.queue[n:]
 		f.forgets.mu.Unlock()
-		for _, e := range batch {
-			s := f.overlay.stripe(e.key)
+		for _, r := range batch {
+			s := f.overlay.stripe(r.e.key)
 			s.mu.Lock()
-			if s.m[e.key] == e {
-				f.overlay.dropLocked(s, e)
+			if s.m[r.e.key] == r.e {
+				f.overlay.dropLocked(s, r.e)
 			}
 			s.mu.Unlock()
 		}

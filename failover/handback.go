@@ -118,7 +118,14 @@ func (f *KV) handBackKey(ctx context.Context, p *peer, key string) (step, error)
 	}
 	if planted("cleannolock") && t.remove {
 		s.unlock()
-		defer func() { s.key <- struct{}{} }()
+		t.send(ctx)
+		err := <-t.result
+		_ = s.lock(f.ctx)
+		defer s.unlock()
+		if t.e = s.m[key]; t.e == nil {
+			return gone, err
+		}
+		return t.answered(err)
 	}
 	t.send(ctx)
 	timer := time.NewTimer(lockHold)

@@ -73,8 +73,10 @@ func (s *simulation) breakOne(rng *rand.Rand) (heal func()) {
 	case 7:
 		store.kill()
 		store.set(func() { store.lie = true })
-	case 8, 9:
+	case 8:
 		store.set(func() { store.slow = true })
+	case 9:
+		store.set(func() { store.ticks = true })
 	case 10, 11:
 		group := s.current().group
 		name := group.Status().Members[i].Name

@@ -27,6 +27,9 @@ type simError struct {
 func (e *simError) Error() string { return e.text }
 func (e *simError) Unwrap() error { return e.wider }
 
+// tick is how often a server that commits now and then does so.
+const tick = 20 * time.Millisecond
+
 // latest is the longest time after its caller has left for which a simulated
 // server that is awake still applies a write: less than the quiet window.
 const latest = 1500 * time.Millisecond
@@ -46,6 +49,7 @@ type simStore struct {
 	sick   bool          // Health fails, calls work
 	lie    bool          // Health is fine though the server is down
 	slow   bool          // some calls outlast the group's Timeout
+	ticks  bool          // calls take effect together, in any order, as those of a store that commits now and then
 	lossy  float64       // share of answers lost after the write was applied
 	awake  chan struct{} // closed while not frozen
 	queue  []func()      // of a frozen server
@@ -101,7 +105,7 @@ func (s *simStore) wakeLocked() {
 func (s *simStore) heal() {
 	s.set(func() {
 		s.wakeLocked()
-		s.down, s.deny, s.sick, s.lie, s.slow, s.lossy = false, false, false, false, false, 0
+		s.down, s.deny, s.sick, s.lie, s.slow, s.ticks, s.lossy = false, false, false, false, false, false, 0
 	})
 }
 
@@ -113,8 +117,12 @@ func (s *simStore) do(ctx context.Context, write bool, apply func()) error {
 	s.mu.Lock()
 	awake, latency := s.awake, time.Duration(1+s.rng.IntN(4))*time.Millisecond
 	lost, zombie := s.rng.Float64() < s.lossy, time.Duration(s.rng.Int64N(int64(latest)))
+	back := time.Duration(s.rng.IntN(3)) * time.Millisecond
 	if s.slow {
 		latency *= time.Duration(1 + s.rng.IntN(20))
+	}
+	if s.ticks {
+		latency = tick - time.Duration(time.Now().UnixNano())%tick
 	}
 	switch {
 	case s.closed:
@@ -150,27 +158,33 @@ func (s *simStore) do(ctx context.Context, write bool, apply func()) error {
 		}
 		return ctx.Err()
 	}
+	if !s.apply(apply) || lost {
+		return errSimLost
+	}
+	select {
+	case <-time.After(back):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// apply applies a call unless the server is down.
+func (s *simStore) apply(apply func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down {
-		return errSimLost
+		return false
 	}
 	apply()
-	if lost {
-		return errSimLost
-	}
-	return nil
+	return true
 }
 
 // applyLater applies a write whose caller has left, unless the server dies.
 func (s *simStore) applyLater(after time.Duration, apply func()) {
 	s.late.Go(func() {
 		time.Sleep(after)
-		s.set(func() {
-			if !s.down {
-				apply()
-			}
-		})
+		s.apply(apply)
 	})
 }
 

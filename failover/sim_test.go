@@ -170,13 +170,27 @@ func (s *simulation) client(id int) {
 		}
 		s.call(ctx, rng, id, fmt.Sprintf("%d-%d", id, n))
 		cancel()
-		time.Sleep(time.Duration(rng.IntN(15)) * time.Millisecond)
+		time.Sleep(time.Duration(rng.IntN(s.pause())) * time.Millisecond)
 	}
+}
+
+// hot reports whether the clients of this run fight for one key.
+func (s *simulation) hot() bool { return s.seed%2 == 0 }
+
+// pause is how many ms a client pauses at most.
+func (s *simulation) pause() int {
+	if s.hot() {
+		return 6
+	}
+	return 15
 }
 
 func (s *simulation) call(ctx context.Context, rng *rand.Rand, id int, value string) {
 	p := s.current()
 	h, kv, key := s.history, p.group, simKeys[rng.IntN(len(simKeys))]
+	if s.hot() && rng.IntN(4) > 0 {
+		key = simKeys[0]
+	}
 	dice := rng.IntN(20)
 	if dice >= 9 && dice != 16 && dice != 19 {
 		s.began()
