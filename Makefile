@@ -9,8 +9,9 @@ COUNT    ?= 5
 FUZZTIME ?= 15s
 SOAKTIME ?= 60s
 CHECKS   ?= 5000
+SEEDS    ?= 1000
 
-STEPS := fmt vet staticcheck paths tidy build unit unit-tools examples
+STEPS := fmt vet staticcheck paths tidy build unit sim planted unit-tools examples
 
 # An owner of the checkout other than the user is common in CI, and Go and git
 # would both refuse it.
@@ -37,10 +38,12 @@ fmt: ## gofmt has nothing to change
 
 vet: ## go vet
 	@go vet ./...
+	@go vet -tags planted ./failover
 	@go -C test vet ./...
 
 staticcheck: tools ## staticcheck with all checks, pinned in test/go.mod
 	@bin/staticcheck -checks all ./...
+	@bin/staticcheck -checks all -tags planted ./failover
 	@cd test && ../bin/staticcheck -checks all ./...
 
 # Paths of the machine a file was written on, and hosts that packages are
@@ -61,6 +64,12 @@ build: ## every package compiles
 
 unit: tools ## all tests of the library, with -race; PKG=./breaker narrows it
 	@bin/gotest -race -timeout $(TIMEOUT) $(PKG)
+
+sim: tools ## the simulation of failover, SEEDS=1000 of each scenario, without -race
+	@HOLDFAST_SEEDS=$(SEEDS) bin/gotest -timeout $(TIMEOUT) -run TestSimulation ./failover
+
+planted: tools ## each bug planted in failover, until the same simulation catches it
+	@bin/gotest -tags planted -timeout $(TIMEOUT) -run TestPlanted ./failover
 
 unit-tools: tools ## all tests of the module in test/
 	@cd test && ../bin/gotest -race -timeout $(TIMEOUT) ./...
@@ -86,8 +95,9 @@ fuzz: ## every fuzz target for FUZZTIME=15s
 		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" || exit 1; \
 	done
 
-soak: ## the demo for SOAKTIME=60s, and the model tests with CHECKS=5000
+soak: tools ## the demo for SOAKTIME=60s, 20 times SEEDS, the model tests with CHECKS=5000
 	@go run ./examples/failover -duration $(SOAKTIME)
+	@HOLDFAST_SEED=1000000 HOLDFAST_SEEDS=$$((20 * $(SEEDS))) bin/gotest -timeout 60m -run TestSimulation ./failover
 	@go test -race -count=1 -timeout 60m -rapid.checks=$(CHECKS) \
 		$$(grep -rlE --include='*_test.go' --exclude-dir=test 'pgregory.net/rapid|resilient/kvtest"' . | xargs -r -n1 dirname | sort -u)
 

@@ -39,30 +39,41 @@ func groupOf(tb testing.TB, cfg failover.Config, members ...resilient.KVWithHeal
 	return kv
 }
 
-// TestConformance: a group is a store like any other, while all is well and
-// while its first member is away.
+// TestConformance: a group is a store like any other, in every mode, of two
+// members and of three, while all is well and, mirrored, while its first member
+// is away.
 func TestConformance(t *testing.T) {
-	mirror := failover.Config{Writes: failover.Mirror, Complete: true}
-	t.Run("two different members", func(t *testing.T) {
-		kvtest.Run(t, kvtest.Harness{Open: func(tb testing.TB) resilient.KVWithHealth {
-			return groupOf(tb, mirror, openBolt(tb), openMem(tb))
-		}})
+	modes := map[failover.Writes]func() failover.Config{
+		failover.Handoff: func() failover.Config { return failover.Config{} },
+		failover.Mirror:  func() failover.Config { return failover.Config{Writes: failover.Mirror, Complete: true} },
+		failover.MirrorStrict: func() failover.Config {
+			return failover.Config{Writes: failover.MirrorStrict, Complete: true, Journal: &durable{Journal: failover.MemoryJournal(0)}}
+		},
+	}
+	run := func(name string, cfg func() failover.Config, open func(tb testing.TB) []resilient.KVWithHealth) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kvtest.Run(t, kvtest.Harness{Open: func(tb testing.TB) resilient.KVWithHealth {
+				return groupOf(tb, cfg(), open(tb)...)
+			}})
+		})
+	}
+	for mode, cfg := range modes {
+		run(mode.String()+" of bolt and memory", cfg, func(tb testing.TB) []resilient.KVWithHealth {
+			return []resilient.KVWithHealth{openBolt(tb), openMem(tb)}
+		})
+		run(mode.String()+" of three", cfg, func(tb testing.TB) []resilient.KVWithHealth {
+			return []resilient.KVWithHealth{openMem(tb), openBolt(tb), openMem(tb)}
+		})
+	}
+	run("mirror of bolt and badger", modes[failover.Mirror], func(tb testing.TB) []resilient.KVWithHealth {
+		return []resilient.KVWithHealth{openBolt(tb), openBadger(tb)}
 	})
-	t.Run("bolt and badger", func(t *testing.T) {
-		kvtest.Run(t, kvtest.Harness{Open: func(tb testing.TB) resilient.KVWithHealth {
-			return groupOf(tb, mirror, openBolt(tb), openBadger(tb))
-		}})
-	})
-	t.Run("three members", func(t *testing.T) {
-		kvtest.Run(t, kvtest.Harness{Open: func(tb testing.TB) resilient.KVWithHealth {
-			return groupOf(tb, mirror, openMem(tb), openBolt(tb), openMem(tb))
-		}})
-	})
-	t.Run("the first member is down", func(t *testing.T) {
+	t.Run("mirror, the first member is down", func(t *testing.T) {
 		kvtest.Run(t, kvtest.Harness{Open: func(tb testing.TB) resilient.KVWithHealth {
 			down := kvtest.NewFault(openMem(tb))
 			down.Down()
-			cfg := mirror
+			cfg := modes[failover.Mirror]()
 			cfg.Journal = failover.MemoryJournal(1_000_000)
 			return withoutFirst{groupOf(tb, cfg, down, openMem(tb))}
 		}})

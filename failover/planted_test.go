@@ -46,7 +46,7 @@ var plantedBugs = []struct{ bug, scenario, rule string }{
 // TestPlantedBugsAreCaught plays the simulation, with the seeds that pass
 // without bugs, against each planted bug until it is noticed.
 func TestPlantedBugsAreCaught(t *testing.T) {
-	seeds := envInt("HOLDFAST_SEEDS", 1000)
+	seeds := envInt("HOLDFAST_SEEDS", 5000)
 	defer failover.Plant("")
 	for _, b := range plantedBugs {
 		t.Run(b.bug+"/"+b.scenario, func(t *testing.T) {

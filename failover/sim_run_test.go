@@ -16,6 +16,7 @@ func TestSimulation_NothingAcknowledgedIsLost(t *testing.T) {
 	first, seeds := envInt("HOLDFAST_SEED", 1), envInt("HOLDFAST_SEEDS", 60)
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
+			t.Parallel()
 			v := play(t, sc, first, seeds)
 			fmt.Printf("RESULT kind=simulation mode=%s clients=%d %v\n", sc.name, simClients, v)
 			require.Zero(t, v.bad, "%s\nrepeat: HOLDFAST_SEED=%d HOLDFAST_SEEDS=1 go test -run '%s' ./failover", v.text, v.bad, t.Name())
