@@ -77,6 +77,10 @@ func (f *KV) returned(entries []*entry, p *peer, ambiguous bool) {
 // of its key. The key's lock is held.
 func (f *KV) got(e *entry, p *peer) {
 	f.cleared(e, p, func() { e.owed = e.owed.without(p.i) })
+	if planted("nocleanrec") && e.owed == 0 && e.seq != 0 {
+		_ = f.journal.Forget(Record{Key: e.key, Seq: e.seq})
+		e.seq = 0
+	}
 }
 
 // removed notes that p has no copy of e's key any more. The key's lock is held.
@@ -93,10 +97,6 @@ func (f *KV) cleared(e *entry, p *peer, change func()) {
 		return
 	}
 	change()
-	if planted("nocleanrec") && e.owed == 0 && e.seq != 0 {
-		_ = f.journal.Forget(Record{Key: e.key, Seq: e.seq})
-		e.seq = 0
-	}
 	e.listed = f.backlog.set(e.listed, e, time.Now())
 	f.retireLocked(s, e)
 	if e.owed == 0 {

@@ -52,7 +52,7 @@ func (f *KV) care(p *peer) time.Duration {
 		if pass.waits {
 			f.proveQuiet(f.ctx, p)
 		}
-		if pass.waits || pass.err != nil || f.ctx.Err() != nil {
+		if pass.waits || pass.err != nil || pass.handed+pass.cleaned == 0 || f.ctx.Err() != nil {
 			return p.window / 8
 		}
 	}

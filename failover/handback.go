@@ -29,18 +29,19 @@ var (
 
 // pass is what became of one pass of hand-back.
 type pass struct {
-	handed int
-	waits  bool  // some keys cannot be handed back yet
-	err    error // the member refused, failed or hung: the pass was stopped
+	handed  int
+	cleaned int   // copies that are gone
+	waits   bool  // some keys cannot be handed back yet
+	err     error // the member refused, failed or hung: the pass was stopped
 }
 
 // handBack hands the keys that are due at p back to it, in their order.
 func (f *KV) handBack(ctx context.Context, p *peer, keys []string, workers int) pass {
 	var (
-		next, handed atomic.Int64
-		waits, never atomic.Bool
-		failed       atomic.Pointer[error]
-		wg           sync.WaitGroup
+		next, handed, removed atomic.Int64
+		waits, never          atomic.Bool
+		failed                atomic.Pointer[error]
+		wg                    sync.WaitGroup
 	)
 	for range min(workers, len(keys)) {
 		wg.Go(func() {
@@ -58,12 +59,14 @@ func (f *KV) handBack(ctx context.Context, p *peer, keys []string, workers int) 
 					never.Store(true)
 				case did == handedBack:
 					handed.Add(1)
+				case did == cleaned:
+					removed.Add(1)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	r := pass{handed: int(handed.Load()), waits: waits.Load()}
+	r := pass{handed: int(handed.Load()), cleaned: int(removed.Load()), waits: waits.Load()}
 	if err := failed.Load(); err != nil {
 		r.err = *err
 	} else if never.Load() {

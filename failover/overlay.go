@@ -150,9 +150,6 @@ func (o *overlay) lookup(ctx context.Context, key string) (version, error) {
 			s.mu.Unlock()
 			return version{}, nil
 		}
-		if planted("serveprev") && !e.decided && e.prev != nil {
-			e = e.prev
-		}
 		if e.decided {
 			v := e.version()
 			s.mu.Unlock()

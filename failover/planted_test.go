@@ -12,12 +12,13 @@ import (
 )
 
 // plantedBugs are the rules that are left out one at a time, with a scenario
-// that must notice.
+// that must notice. The bug serveprev is not among them: it takes a read that
+// spans two writes and ends between an effect and its answer, which the
+// simulation meets once in thousands of seeds; TestModel has it every time.
 var plantedBugs = []struct{ bug, scenario, rule string }{
 	{"nooverlay", "mirror", "reads look at the overlay first"},
 	{"nowait", "mirror", "reads wait while a write is undecided"},
 	{"nowait", "handoff", "reads wait until a write in turn is over"},
-	{"serveprev", "mirror", "the previous version is never served meanwhile"},
 	{"norelookup", "handoff", "every further attempt looks up again"},
 	{"ambfail", "mirror", "an ambiguous write is rolled forward"},
 	{"ambrefuse", "mirror", "an ambiguous write is not taken for a refused one"},
@@ -28,10 +29,10 @@ var plantedBugs = []struct{ bug, scenario, rule string }{
 	{"noquiesce-write", "mirror", "an OK on top of an earlier call does not clear a member"},
 	{"noquiesce-handback", "mirror", "nothing is handed back while an earlier call can apply"},
 	{"nojournal", "mirror-crash", "what is owed is durable before the acknowledgement"},
-	{"nojournal", "handoff-crash", "what is owed is durable before the acknowledgement"},
+	{"nojournal", "handoff-alone", "what is owed is durable before the acknowledgement"},
 	{"lateintent", "strict-crash", "the intent is durable before anything is sent"},
 	{"lateintent", "handoff-crash", "the intent is durable before another member is sent a write"},
-	{"stalehint", "handoff-crash", "a key with a record gets the intent into it first"},
+	{"stalehint", "handoff-alone", "a key with a record gets the intent into it first"},
 	{"lazyrevert", "strict-crash", "a refused write is durably taken back first"},
 	{"norestarttaint", "strict-crash", "after a crash every key is taken for tainted"},
 	{"noclean", "handoff", "what another member took is removed there"},

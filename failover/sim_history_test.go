@@ -164,11 +164,16 @@ func (c simCall) read(in simIn, value []byte, err error) {
 	h.ops = append(h.ops, porcupine.Operation{ClientId: c.client, Input: in, Call: c.at, Output: out, Return: h.now()})
 }
 
+// atLast notes what the first member holds in the end.
+func (h *history) atLast(key, value string, present bool, at int64) {
+	h.ops = append(h.ops, porcupine.Operation{
+		ClientId: 99, Input: simIn{op: 'r', key: key}, Call: at, Output: simOut{value: value, present: present}, Return: at,
+	})
+}
+
 // check returns what is wrong with the history; "" if it is linearizable per
 // key.
 func (h *history) check() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	if len(h.wrong) > 0 {
 		return h.wrong[0]
 	}
@@ -187,10 +192,15 @@ func (h *history) check() string {
 	return explain(ops)
 }
 
+// isWrong reports whether one key's operations are certainly not linearizable.
+func isWrong(ops []porcupine.Operation) bool {
+	return porcupine.CheckOperationsTimeout(register, ops, 2*time.Second) == porcupine.Illegal
+}
+
 // wrongKeys returns the keys whose history is wrong.
 func (h *history) wrongKeys() (keys []string) {
 	for _, ops := range register.Partition(h.checked()) {
-		if !porcupine.CheckOperations(register, ops) {
+		if isWrong(ops) {
 			keys = append(keys, ops[0].Input.(simIn).key)
 		}
 	}
@@ -276,11 +286,11 @@ func prune(ops []porcupine.Operation) []porcupine.Operation {
 // wrong.
 func explain(history []porcupine.Operation) string {
 	for _, ops := range register.Partition(history) {
-		if porcupine.CheckOperations(register, ops) {
+		if !isWrong(ops) {
 			continue
 		}
 		slices.SortFunc(ops, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
-		n := sort.Search(len(ops), func(n int) bool { return !porcupine.CheckOperations(register, ops[:n]) })
+		n := sort.Search(len(ops), func(n int) bool { return isWrong(ops[:n]) })
 		var b strings.Builder
 		for _, o := range ops[max(0, n-30):n] {
 			in, out := o.Input.(simIn), o.Output.(simOut)

@@ -31,8 +31,8 @@ func (s *simulation) nemesis(t *testing.T, stop <-chan struct{}) {
 	}
 	defer healAll()
 	crashes := 0
-	for wait(5, 50) {
-		if crashes < s.deaths && rng.IntN(4) == 0 {
+	for wait(5, s.calm(rng)) {
+		if crashes < s.deaths && rng.IntN(3) == 0 {
 			crashes++
 			require.NoError(t, s.crash(time.Duration(rng.IntN(50))*time.Millisecond))
 		}
@@ -51,13 +51,21 @@ func (s *simulation) nemesis(t *testing.T, stop <-chan struct{}) {
 	}
 }
 
+// calm is how many ms pass at most until the next faults.
+func (s *simulation) calm(rng *rand.Rand) int {
+	if s.long() && rng.IntN(4) == 0 {
+		return 4000
+	}
+	return 50
+}
+
 // breakOne begins one fault and returns what ends it.
 func (s *simulation) breakOne(rng *rand.Rand) (heal func()) {
 	i := rng.IntN(len(s.stores))
 	store := s.stores[i]
-	kinds := 12
+	kinds := 13
 	if s.durable && s.deaths == 0 {
-		kinds = 14
+		kinds = 15
 	}
 	switch rng.IntN(kinds) {
 	case 0:
@@ -82,7 +90,14 @@ func (s *simulation) breakOne(rng *rand.Rand) (heal func()) {
 		name := group.Status().Members[i].Name
 		_ = group.Drain(name)
 		return func() { _ = group.Release(name) }
-	case 12, 13:
+	case 12: // in and out, while calls go on there
+		store.set(func() { store.slow = true })
+		group := s.current().group
+		name := group.Status().Members[i].Name
+		_ = group.Drain(name)
+		time.Sleep(time.Duration(5+rng.IntN(15)) * time.Millisecond)
+		_ = group.Release(name)
+	case 13, 14:
 		refuse, doubt := rng.IntN(2) == 0, 1+rng.IntN(3) // more take too long to check
 		s.disk.set(func() { s.disk.refuse, s.disk.doubt = refuse, doubt })
 		return s.disk.heal

@@ -128,13 +128,16 @@ func (j *simJournal) Open([]string) (failover.Recovery, error) {
 	return r, nil
 }
 
-func (j *simJournal) Durable() bool                  { return true }
-func (j *simJournal) Reserve(int, int64) error       { return nil }
-func (j *simJournal) Release(int, int64)             {}
-func (j *simJournal) Put(r ...failover.Record) error { return j.write(func() { j.d.putLocked(r) }) }
+func (j *simJournal) Durable() bool            { return true }
+func (j *simJournal) Reserve(int, int64) error { return nil }
+func (j *simJournal) Release(int, int64)       {}
+
+func (j *simJournal) Put(r ...failover.Record) error {
+	return j.write(2*time.Millisecond, func() { j.d.putLocked(r) })
+}
 
 func (j *simJournal) Forget(r ...failover.Record) error {
-	return j.write(func() {
+	return j.write(500*time.Millisecond, func() {
 		for _, r := range r {
 			if j.d.recs[r.Key].Seq <= r.Seq {
 				delete(j.d.recs, r.Key)
@@ -144,7 +147,7 @@ func (j *simJournal) Forget(r ...failover.Record) error {
 }
 
 func (j *simJournal) Note(name string, fact []byte) error {
-	return j.write(func() { j.d.notes[name] = fact })
+	return j.write(2*time.Millisecond, func() { j.d.notes[name] = fact })
 }
 
 func (d *simDisk) putLocked(recs []failover.Record) {
@@ -157,8 +160,8 @@ func (d *simDisk) putLocked(recs []failover.Record) {
 	}
 }
 
-// write changes the disk after a while.
-func (j *simJournal) write(change func()) error {
+// write changes the disk after a while, at most atMost.
+func (j *simJournal) write(atMost time.Duration, change func()) error {
 	if j.p.dead() {
 		return errSimDead
 	}
@@ -167,7 +170,7 @@ func (j *simJournal) write(change func()) error {
 	if j.d.refuse {
 		return &simError{"simulated: the journal takes nothing", resilient.ErrRefused}
 	}
-	coin, takes := j.d.rng.IntN(2) == 0, time.Duration(200+j.d.rng.IntN(2000))*time.Microsecond
+	coin, takes := j.d.rng.IntN(2) == 0, time.Duration(j.d.rng.Int64N(int64(atMost)))
 	func() {
 		j.d.mu.Unlock()
 		defer j.d.mu.Lock()

@@ -120,6 +120,7 @@ func (s *simStore) do(ctx context.Context, write bool, apply func()) error {
 	back := time.Duration(s.rng.IntN(3)) * time.Millisecond
 	if s.slow {
 		latency *= time.Duration(1 + s.rng.IntN(20))
+		back *= time.Duration(1 + s.rng.IntN(10))
 	}
 	if s.ticks {
 		latency = tick - time.Duration(time.Now().UnixNano())%tick

@@ -36,15 +36,12 @@ func (v verdict) String() string {
 }
 
 // judge looks at the history and at what the members hold in the end.
-func (s *simulation) judge(unrest error) verdict {
-	h := s.history
-	s.mu.Lock() // the end of a hold may be told now
-	v := verdict{tally: s.tally}
-	s.mu.Unlock()
+func (s *simulation) judge() verdict {
+	h, v := s.history, verdict{tally: s.tally}
 	v.ops, v.failed, v.unsure, v.uncertain = h.calls, h.failed, h.unsure, h.uncertain
-	if unrest != nil {
+	if s.unrest != nil {
 		v.notLive++
-		v.text += fmt.Sprintf("not at rest: %v, %+v; ", unrest, s.process.group.Status())
+		v.text += fmt.Sprintf("not at rest: %v; ", s.unrest)
 	}
 	if why := h.check(); why != "" {
 		v.wrong++
@@ -52,14 +49,13 @@ func (s *simulation) judge(unrest error) verdict {
 		return v
 	}
 	// What the first member holds is read as one more client would, at last.
-	first := s.stores[0].content()
 	for _, key := range simKeys {
-		value, ok := first[key]
-		h.begin(99, func() bool { return false }).read(simIn{op: 'r', key: key}, []byte(value), missingUnless(ok, nil))
+		value, ok := s.final[0][key]
+		h.atLast(key, value, ok, s.end)
 	}
 	if why := h.check(); why != "" {
 		for _, key := range h.wrongKeys() {
-			if _, ok := first[key]; ok {
+			if _, ok := s.final[0][key]; ok {
 				v.resurrected++
 			} else {
 				v.lost++
@@ -67,22 +63,22 @@ func (s *simulation) judge(unrest error) verdict {
 		}
 		v.text += "the end is wrong: " + why + "; "
 	}
-	s.compare(&v, first)
+	s.compare(&v)
 	return v
 }
 
 // compare demands that the other members hold what the first does; in Handoff,
 // nothing. A mirror that a crash cut off at a write is equal again after a
 // Rebuild only.
-func (s *simulation) compare(v *verdict, first map[string]string) {
+func (s *simulation) compare(v *verdict) {
+	first := s.final[0]
 	if s.writes == failover.Mirror && s.tally.crashes > 0 {
 		return
 	}
 	if s.writes == failover.Handoff {
 		first = nil
 	}
-	for i, store := range s.stores[1:] {
-		content := store.content()
+	for i, content := range s.final[1:] {
 		for _, key := range simKeys {
 			value, ok := content[key]
 			want, has := first[key]
