@@ -1,9 +1,13 @@
 // Failover takes a store away under load and shows that nothing is lost. A
 // bbolt file is the first store and a badger folder the second, both new and
-// in a temporary folder, joined by package failover in mode Mirror. While
-// clients read and write, bbolt fails, comes back, hangs and comes back:
+// in a temporary folder, joined by package failover. While clients read and
+// write, bbolt fails, comes back, hangs and comes back:
 //
 //	$ go run ./examples/failover
+//
+// In mode mirror both stores have every write. In mode handoff badger only
+// stands in: what it takes is handed back and then removed there, and reads of
+// what bbolt alone has are refused as uncertain while that is away.
 //
 // The timeline shows who serves, what the breakers do and what is owed. In the
 // end every key is compared with what its client was told: through the group,

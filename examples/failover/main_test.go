@@ -48,6 +48,19 @@ func TestNothingIsLostAndNoCallFailsWhileTheFirstStoreIsAway(t *testing.T) {
 	require.Empty(t, left)
 }
 
+func TestHandoffLosesNothingAndSaysWhichReadsAreUncertain(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"-duration", "3s", "-mode", "handoff"}, &stdout, &stderr)
+	out := stdout.String()
+	require.Zero(t, code, "%s\n%s", out, &stderr)
+	for _, what := range []string{"failed calls", "wrong reads", "stores differ", "acknowledged writes lost"} {
+		require.Zero(t, number(t, out, what), "%s:\n%s", what, out)
+	}
+	require.Positive(t, number(t, out, "uncertain reads"), out)
+	require.Positive(t, number(t, out, "handed back"), out)
+}
+
 func TestInterruptEndsTheScriptAndNotTheCheck(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
@@ -147,7 +160,7 @@ func TestFlagsThatCannotBeUsedAreNamed(t *testing.T) {
 }
 
 func TestModeThatTheGroupRefusesIsAFlagThatCannotBeUsed(t *testing.T) {
-	for _, mode := range []string{"handoff", "strict"} {
+	for _, mode := range []string{"strict", "strict"} {
 		var stdout, stderr bytes.Buffer
 		require.Equal(t, 2, run(t.Context(), []string{"-mode", mode}, &stdout, &stderr))
 		require.Contains(t, stderr.String(), "failover: Config.")

@@ -14,6 +14,7 @@ import (
 
 // report is what came of it all.
 type report struct {
+	handoff    bool // the second store only stands in for the first
 	took       time.Duration
 	counts     counts
 	failed     complaints // calls
@@ -43,11 +44,15 @@ func newReport(calls *tally, show *timeline) *report {
 
 func (r *report) problem(format string, args ...any) { r.other.add(fmt.Sprintf(format, args...)) }
 
-// good reports whether nothing was lost and no call failed.
-func (r *report) good() bool { return r.failed.n+r.wrong.n+r.lost.n+r.differ.n+r.other.n == 0 }
+// good reports whether nothing was lost and no call failed. In mode handoff reads
+// may be uncertain.
+func (r *report) good() bool {
+	return r.failed.n+r.wrong.n+r.lost.n+r.differ.n+r.other.n == 0 && (r.handoff || r.counts.uncertain == 0)
+}
 
 // compare compares what kv says of every key with what was acknowledged, and
-// what each store holds with what kv says. Nobody writes meanwhile.
+// what each store holds with what kv says: all of it, or in mode handoff nothing
+// for a store that stood in. Nobody writes meanwhile.
 func (r *report) compare(kv resilient.KV, l *ledger, stores []*store) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -66,7 +71,10 @@ func (r *report) compare(kv resilient.KV, l *ledger, stores []*store) {
 		}
 	}
 	r.compareList(ctx, "the list", kv, values)
-	for _, s := range stores {
+	for i, s := range stores {
+		if r.handoff && i > 0 {
+			values = nil
+		}
 		for _, key := range l.keys {
 			value, err := get(ctx, s.disk, key)
 			if err != nil || string(value) != string(values[key]) {
@@ -112,6 +120,11 @@ func (r *report) print(out io.Writer) {
 	row := func(what string, n any, more string) { fmt.Fprintf(w, "%s\t%v\t%s\n", what, n, more) }
 	row("calls", r.counts.calls, fmt.Sprintf("in %.1fs", r.took.Seconds()))
 	row("failed calls", r.failed.n, "")
+	if r.handoff {
+		row("uncertain reads", r.counts.uncertain, "of what only the store that was away has: refused, not answered wrongly")
+	} else {
+		row("uncertain reads", r.counts.uncertain, "")
+	}
 	row("wrong reads", r.wrong.n, "")
 	row("slowest call", r.counts.slowest.Round(time.Millisecond),
 		fmt.Sprintf("%s at %.2fs; one attempt may take %v", r.counts.slowestOp, r.counts.slowestAt.Seconds(), attempt))

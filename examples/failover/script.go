@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/holdfastkv/holdfast/failover"
 	"github.com/holdfastkv/holdfast/resilient/kvtest"
 )
 
@@ -52,6 +53,7 @@ func play(ctx context.Context, o options, kv batchKV, stores []*store, show *tim
 	rows.Wait()
 
 	r := newReport(calls, show)
+	r.handoff = group != nil && o.writes == failover.Handoff
 	if err != nil {
 		r.problem("%v", err)
 	}
@@ -83,6 +85,7 @@ func perform(ctx context.Context, total time.Duration, first *kvtest.Fault, show
 type debtor interface {
 	Owed() map[string]int
 	Active() string
+	Flush(ctx context.Context) error
 }
 
 func owedBy(group debtor) (n int) {
@@ -107,7 +110,12 @@ func comesToRest(group debtor, first string, show *timeline) error {
 		return nil
 	}
 	show.say("no more calls: until nothing is owed and " + first + " serves")
-	for began := time.Now(); owedBy(group) > 0 || group.Active() != first; {
+	ctx, cancel := context.WithTimeout(context.Background(), restWithin)
+	defer cancel()
+	if err := group.Flush(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errRestless, err)
+	}
+	for began := time.Now(); group.Active() != first; {
 		if time.Since(began) > restWithin {
 			return fmt.Errorf("%w after %v: it owes %v, and %s serves", errRestless, restWithin, group.Owed(), group.Active())
 		}

@@ -51,7 +51,7 @@ const attempt = 300 * time.Millisecond
 func config(o options, observer resilient.Observer) failover.Config {
 	return failover.Config{
 		Writes:   o.writes,
-		Complete: true, // both begin empty and get every write: a miss on either is an answer
+		Complete: o.writes != failover.Handoff, // both begin empty and get every write: a miss on either is an answer
 		Failback: failover.Failback{After: min(time.Second, o.duration/12), MaxAfter: 2 * time.Second},
 		Observer: observer,
 		Member: resilient.Config{

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/holdfastkv/holdfast/failover"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -22,6 +24,7 @@ type tally struct {
 // counts is what came of all calls so far.
 type counts struct {
 	calls     int
+	uncertain int // reads that no member could answer for certain
 	slowest   time.Duration
 	slowestOp resilient.Op
 	slowestAt time.Duration // since the beginning
@@ -58,7 +61,10 @@ func (t *tally) called(op resilient.Op, began time.Time, err error) {
 	if d > t.counts.slowest {
 		t.counts.slowest, t.counts.slowestOp, t.counts.slowestAt = d, op, at
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, failover.ErrUncertain):
+		t.counts.uncertain++
+	case err != nil:
 		t.failed.add(fmt.Sprintf("at %.2fs after %v: %v", at.Seconds(), d.Round(time.Millisecond), err))
 	}
 }
