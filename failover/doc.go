@@ -26,29 +26,41 @@
 //
 // # What becomes of a write
 //
-// In Mirror, the mode that is built so far, every member is sent every write
-// side by side. The write is acknowledged when one has it and every other has
-// it too or is owed it. The overlay holds the newest version of every key that
-// some member is owed or that is being written, and answers reads of it: no
-// member that lacks a version is asked for it. So it does not matter to a
-// caller when the group goes over to another member or back.
+// In Handoff, the default, the first member holds everything, and the next one
+// takes a write in its place while it is away: the first is then owed the
+// write, and once it has it, the copy is removed from the other. In Mirror every
+// member is sent every write side by side; the write is acknowledged when one
+// has it and every other has it too or is owed it. MirrorStrict is Mirror with
+// the intent in the journal before anything is sent.
+//
+// The overlay holds the newest version of every key that some member is owed or
+// that is being written, and answers reads of it: no member that lacks a
+// version is asked for it. So it does not matter to a caller when the group goes
+// over to another member or back. What is owed is in the Journal before a write
+// is acknowledged; a write that all members have taken is not.
 //
 // A write that may have been applied somewhere is rolled forward, never back;
 // its caller gets an error that matches resilient.ErrAmbiguous only if no
-// member has acknowledged it. While an earlier call to a member can still take
-// effect there, nothing is handed back to it for that key.
+// member has acknowledged it and no journal that outlives the process has it.
+// While an earlier call to a member can still take effect there, nothing is
+// handed back to it for that key.
 //
 // # Guarantee
 //
 // For one process that writes a key, and members that keep what they have
 // acknowledged: calls of that key are linearizable across failover and
 // failback, and no acknowledged write is lost, undone or resurrected, deletes
-// included. With MemoryJournal, the only journal so far, what is owed when the
-// process ends is lost with it.
+// included. With a journal that outlives the process this holds across its
+// death too, in Handoff and MirrorStrict; in Mirror no acknowledged write is
+// lost, but one that was cut off may be on some members only, and the others
+// than the first are not taken for complete from then on. With MemoryJournal
+// what is owed when the process ends is lost with it.
 //
 // # What an answer means
 //
 // A miss is resilient.ErrNotFound only where it can be trusted: from the first
-// member, or with Config.Complete from any. Elsewhere it is ErrUncertain. An
-// *Error says what each member answered.
+// member, or with Config.Complete from any. Elsewhere it is ErrUncertain, after
+// every member has been asked. A value from a member that stands in is served
+// and marked Degraded: if something else than this group wrote it there, it may
+// be old. An *Error says what each member answered.
 package failover
