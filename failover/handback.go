@@ -156,6 +156,9 @@ func (f *KV) taskOf(s *stripe, p *peer, key string) (*task, step) {
 		return nil, gone
 	}
 	t := &task{f: f, p: p, e: e, remove: e.owed == 0, result: make(chan error, 1)}
+	if e.refuses.has(p.i) {
+		return nil, unwanted
+	}
 	heed := !planted("noquiesce-handback")
 	if t.remove {
 		heed = !planted("noquiesce-clean")
@@ -189,6 +192,7 @@ func (t *task) answered(err error) (step, error) {
 	case err == nil:
 		return t.done(), nil
 	case class == resilient.Invalid:
+		t.giveUp()
 		return unwanted, nil
 	case refused(err):
 		return gone, err
@@ -196,6 +200,15 @@ func (t *task) answered(err error) (step, error) {
 	t.f.answered([]*entry{t.e}, t.p, err)
 	t.f.doubt(t.p, err)
 	return gone, err
+}
+
+// giveUp notes that the member does not take the version. It stays owed, and is
+// served by the overlay, until a newer one or Discard takes its place.
+func (t *task) giveUp() {
+	s := t.f.overlay.stripe(t.e.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.e.refuses = t.e.refuses.with(t.p.i)
 }
 
 // done takes note that the member did what was to be done.
@@ -253,6 +266,7 @@ func (t *task) late(err error) (step, error) {
 	f.returned([]*entry{t.e}, t.p, err != nil && !refused(err))
 	t.p.nudge()
 	if classOf(err) == resilient.Invalid {
+		t.giveUp()
 		return unwanted, nil
 	}
 	if err != nil {

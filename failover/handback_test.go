@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -309,5 +310,29 @@ func TestAValueThatOneMemberNeverTakesDoesNotStopTheRest(t *testing.T) {
 		require.Equal(t, "closed", r.state(0), "that says nothing against the member")
 		require.NoError(t, r.kv.Delete(r.ctx, "freak"))
 		r.rest()
+	})
+}
+
+func TestAMemberIsAskedOnceToTakeAValueThatItNeverTakes(t *testing.T) {
+	var asked atomic.Int64
+	inRigOf(t, 2, nil, func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+		if i != 0 {
+			return kv
+		}
+		return &hooked{KVWithHealth: kv, set: func(ctx context.Context, key string, value []byte) error {
+			asked.Add(1)
+			return resilient.ErrValueTooLarge
+		}}
+	}, func(r *rig) {
+		r.away(0)
+		r.set("k", "v")
+		r.back(0)
+		time.Sleep(time.Hour)
+		require.Equal(t, int64(1), asked.Load())
+		require.ErrorContains(t, r.kv.Flush(r.ctx), "Discard")
+		lost, err := r.kv.Discard(r.name(0))
+		require.NoError(t, err)
+		require.Equal(t, 1, lost)
+		require.Empty(t, r.kv.Owed())
 	})
 }

@@ -45,6 +45,7 @@ type entry struct {
 	waiting chan struct{} // closed when decided or taken back; nil while nobody waits
 	owed    Members       // who is not known to have it
 	remove  Members       // Handoff: who may hold a copy that must go once nobody is owed
+	refuses Members       // who will not take it, and is not asked again
 	tainted Members       // who was sent it while an earlier call could still take effect there
 	prev    *entry        // until the write is over: the version before
 	taints  taints        // of all versions of the key; nil = none
