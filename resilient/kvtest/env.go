@@ -14,7 +14,7 @@ import (
 
 // patience is how long a case waits for what should come at once. It is only
 // ever used up by a store that hangs.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // env is what a case runs in.
 type env struct {
