@@ -171,7 +171,7 @@ func takeLeft(path string, cfg Config) (*left, error) {
 	}
 	l := &left{claim: c}
 	if l.file, err = openLocked(path, os.O_RDWR, false, deadline); err == nil {
-		l.had, err = read(l.file)
+		l.had, err = readFile(l.file)
 	} else if errors.Is(err, fs.ErrNotExist) {
 		l.had, err = newContents(nil), nil
 		l.had.clean = true

@@ -2,6 +2,7 @@ package boltjournal
 
 import (
 	"bytes"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
@@ -79,6 +80,11 @@ func damage(tb testing.TB, path, what string, c byte) {
 		b[at] = c
 	}
 	require.NoError(tb, os.WriteFile(path, b, 0o600))
+}
+
+// sealedAgain puts the right checksum before what follows in b.
+func sealedAgain(key, b []byte) []byte {
+	return append(binary.LittleEndian.AppendUint32(nil, checksum(string(key), b[4:])), b[4:]...)
 }
 
 // set returns a record of a value that a is owed.

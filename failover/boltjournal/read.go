@@ -3,6 +3,7 @@ package boltjournal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 )
 
@@ -13,17 +14,22 @@ var ErrDamaged = errors.New("boltjournal: the journal is damaged")
 // errForeign says that a file is whole but no journal.
 var errForeign = errors.New("it is a bbolt file of something else")
 
-// read returns what the journal f, to which nobody writes, holds. It reports a
-// file that is not a journal and every damage to what it holds.
-func read(f *os.File) (*contents, error) {
+// readFile is read for a file that is locked.
+func readFile(f *os.File) (*contents, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() == 0 {
+	return read(f, info.Size())
+}
+
+// read returns what the journal in length bytes holds. It reports what is not
+// a journal, and every damage to what the journal holds.
+func read(r io.ReaderAt, length int64) (*contents, error) {
+	if length == 0 {
 		return nil, fmt.Errorf("%w: it is empty", ErrDamaged)
 	}
-	p, err := openPages(f, info.Size())
+	p, err := openPages(r, length)
 	if err != nil {
 		return nil, damaged(err)
 	}

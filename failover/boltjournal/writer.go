@@ -130,12 +130,13 @@ func (w *writer) run() {
 
 // gather waits for companions if the last commit had some.
 func (w *writer) gather() {
-	if w.queued() >= w.gathered {
+	want := min(w.gathered, maxGroup)
+	if w.queued() >= want {
 		return
 	}
 	enough := time.NewTimer(gatherTime)
 	defer enough.Stop()
-	for w.queued() < min(w.gathered, maxGroup) {
+	for w.queued() < want {
 		select {
 		case <-w.wake:
 		case <-enough.C:
