@@ -34,7 +34,7 @@ func (c *Cached) saw(s *cacheStripe, key string, value []byte, gen uint64, at in
 		return
 	}
 	if len(value) > c.room {
-		c.remove(s, key, at) // what is cached is another value
+		c.remove(s, key) // what is cached is another value
 		return
 	}
 	if planted("cachestamp") {
@@ -49,24 +49,30 @@ func (c *Cached) saw(s *cacheStripe, key string, value []byte, gen uint64, at in
 	c.addLocked(s, key, it)
 }
 
-// missed is told that the store has not got key.
-func (c *Cached) missed(s *cacheStripe, key string, at int64) {
-	if s.due(key, at, c.cfg.FillEvery, true) && !planted("cachemiss") {
-		c.remove(s, key, at)
+// missed is told that the store has not got key. The time is that of the
+// answer: a fill by a read that began earlier must not come after it.
+func (c *Cached) missed(s *cacheStripe, key string) {
+	if s.due(key, c.now(), c.cfg.FillEvery, true) && !planted("cachemiss") {
+		c.remove(s, key)
 	}
 }
 
-// remove has key removed from the cache.
-func (c *Cached) remove(s *cacheStripe, key string, at int64) {
+// remove has key removed from the cache, and voids fills by reads that are
+// under way.
+func (c *Cached) remove(s *cacheStripe, key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.replaceLocked(s, key, cacheItem{gen: s.gen.Load()}, at)
+	gen := s.gen.Load()
+	if !planted("cachemissfill") {
+		gen = s.gen.Add(1)
+	}
+	s.markLocked(key, c.now(), c.cfg.FillEvery, true)
+	c.replaceLocked(s, key, cacheItem{gen: gen})
 }
 
 // replaceLocked has the entry of key replaced by it, or removed; if that
 // cannot be done the entry is not served any more.
-func (c *Cached) replaceLocked(s *cacheStripe, key string, it cacheItem, now int64) {
-	s.markLocked(key, now, c.cfg.FillEvery, it.raw == nil)
+func (c *Cached) replaceLocked(s *cacheStripe, key string, it cacheItem) {
 	if !c.addLocked(s, key, it) {
 		s.raiseLocked(c.now())
 	}

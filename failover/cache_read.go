@@ -25,7 +25,7 @@ func (c *Cached) GetRaw(ctx context.Context, key string) ([]byte, error) {
 	}
 	class := c.class(err)
 	if class == resilient.Missing {
-		c.missed(s, key, at)
+		c.missed(s, key)
 		c.served(r, err)
 	} else if unavailable(ctx, class, err) {
 		if e, ok := c.cached(ctx, s, key); ok {
@@ -54,7 +54,7 @@ func (c *Cached) BatchGetRaw(ctx context.Context, keys []string) (map[string][]b
 			if value, ok := values[key]; ok {
 				c.saw(c.stripe(key), key, value, gens[i], at)
 			} else {
-				c.missed(c.stripe(key), key, at)
+				c.missed(c.stripe(key), key)
 			}
 		}
 		c.served(r, nil)

@@ -16,7 +16,8 @@ type cacheStripe struct {
 	// ended that may have been applied. What was read from the store is of no
 	// use to the cache if gen has moved since. Changed with mu held only.
 	gen atomic.Uint64
-	// marks remember when keys were last filled. Changed with mu held only.
+	// marks remember when keys were last filled or found gone. Changed with mu
+	// held only.
 	marks [8]atomic.Pointer[cacheMark]
 
 	mu sync.Mutex // guards what follows; nothing waits while it is held
@@ -150,16 +151,20 @@ func (s *cacheStripe) due(key string, now int64, every time.Duration, gone bool)
 }
 
 // markLocked notes that key is filled, or removed, from time now on. It reports
-// false if there is no place for that.
+// false if there is no place for that. Keys that are gone get half the places:
+// looking for many of them must not keep the others from being filled.
 func (s *cacheStripe) markLocked(key string, now int64, every time.Duration, gone bool) bool {
-	place := -1
+	place, places := -1, len(s.marks)
+	if gone {
+		places /= 2
+	}
 	for i := range s.marks {
 		m := s.marks[i].Load()
 		if m != nil && m.key == key {
 			place = i
 			break
 		}
-		if place < 0 && (m == nil || now-m.at >= int64(every)) {
+		if place < 0 && i < places && (m == nil || now-m.at >= int64(every)) {
 			place = i
 		}
 	}
@@ -167,4 +172,13 @@ func (s *cacheStripe) markLocked(key string, now int64, every time.Duration, gon
 		s.marks[place].Store(&cacheMark{key, now, gone})
 	}
 	return place >= 0
+}
+
+// backLocked notes that key, which may have been marked as gone, is not.
+func (s *cacheStripe) backLocked(key string) {
+	for i := range s.marks {
+		if m := s.marks[i].Load(); m != nil && m.gone && m.key == key && !planted("cacheback") {
+			s.marks[i].Store(&cacheMark{key: key, at: m.at})
+		}
+	}
 }

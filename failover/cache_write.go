@@ -122,8 +122,9 @@ func (c *Cached) end(w *cacheChange, key string) {
 		}
 		if it.raw != nil {
 			setGeneration(it.raw, it.gen)
+			s.backLocked(key)
 		}
-		c.replaceLocked(s, key, it, s.floorAt)
+		c.replaceLocked(s, key, it)
 	}
 }
 
