@@ -1,0 +1,353 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfastkv/holdfast/breaker"
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// CacheConfig configures WithCache. 0 is the default written beside the field;
+// a negative value is an error.
+type CacheConfig struct {
+	// MaxStale is how old a value may be that is served in place of the
+	// store's; 0 = 5m.
+	MaxStale time.Duration
+	// FillEvery is how often reads of one key fill the cache at most; 0 = 1s.
+	// With more than MaxStale a key that is read all the time can still be too
+	// old when it is needed.
+	FillEvery time.Duration
+	// MaxValue is the largest value that is cached, in bytes; 0 = 1 MiB. The
+	// cache's own limit, less 29 bytes, holds too. A larger value is not
+	// cached; it is read and written like any other.
+	MaxValue int
+	// Observer is told a Stale event for each call that the cache answered;
+	// nil = nobody. What the store does is for its own Observer.
+	Observer resilient.Observer
+}
+
+const (
+	defaultMaxStale  = 5 * time.Minute
+	defaultFillEvery = time.Second
+	defaultMaxCached = 1 << 20
+
+	// cacheTimeout bounds each call of the cache.
+	cacheTimeout = 50 * time.Millisecond
+	// cacheDown is the longest time for which a cache that failed is left alone.
+	cacheDown = 5 * time.Second
+	// cacheStripes is how many stripes the keys share.
+	cacheStripes = 4096
+	// cacheDrain is how long Close waits for values on their way to the cache.
+	cacheDrain = 500 * time.Millisecond
+)
+
+func (c CacheConfig) withDefaults() CacheConfig {
+	if c.MaxStale == 0 {
+		c.MaxStale = defaultMaxStale
+	}
+	if c.FillEvery == 0 {
+		c.FillEvery = defaultFillEvery
+	}
+	if c.MaxValue == 0 {
+		c.MaxValue = defaultMaxCached
+	}
+	return c
+}
+
+// faults returns everything that is wrong with c.
+func (c CacheConfig) faults() []error {
+	var errs []error
+	if c.MaxStale < 0 {
+		errs = append(errs, fmt.Errorf("failover: CacheConfig.MaxStale: %v is negative", c.MaxStale))
+	}
+	if c.FillEvery < 0 {
+		errs = append(errs, fmt.Errorf("failover: CacheConfig.FillEvery: %v is negative", c.FillEvery))
+	}
+	if c.MaxValue < 0 {
+		errs = append(errs, fmt.Errorf("failover: CacheConfig.MaxValue: %d is negative", c.MaxValue))
+	}
+	return errs
+}
+
+// Cached is a store with a cache that answers reads while the store is
+// unavailable. Make it with WithCache; it is safe for concurrent use.
+type Cached struct {
+	kv     resilient.KVWithHealth
+	batch  resilient.Batcher // kv's own; nil: key by key
+	own    func(error) resilient.Class
+	limits resilient.Limits // of kv
+	name   string           // of kv
+	cfg    CacheConfig
+
+	cache     *resilient.Store // never waits longer than cacheTimeout, whatever the cache does
+	cacheName string
+	room      int // the largest value that the cache is given
+
+	seed    maphash.Seed
+	stripes []cacheStripe
+	queue   cacheQueue
+	life    uint64    // tells entries of this Cached from all others
+	start   time.Time // now is what has passed since
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	closing atomic.Bool
+	once    sync.Once
+	closed  error // what Close returns, once it has run
+}
+
+var (
+	_ resilient.KVWithHealth = (*Cached)(nil)
+	_ resilient.Batcher      = (*Cached)(nil)
+	_ resilient.Classifier   = (*Cached)(nil)
+	_ resilient.Limited      = (*Cached)(nil)
+)
+
+// WithCache returns kv with answers from cache for reads that kv cannot serve.
+// Reads of kv fill the cache; while kv is unavailable, GetRaw and BatchGetRaw
+// answer with what is cached and not older than CacheConfig.MaxStale. Such an
+// answer is marked in the Receipt (resilient.WithReceipt) and told as a Stale
+// event. Where nothing fit is cached, and for List, writes, the caller's own
+// cancellation and everything else that is no outage, kv's error stands. One
+// key of a batch that is not cached fails the whole batch.
+//
+// A process never reads a value through WithCache that is older than its own
+// last acknowledged write of the key, whatever kv and cache do: a key is not
+// served from the cache from before its write is sent until the cache has the
+// new value, and not at all where a write may have been applied or the cache
+// failed, until the next read of kv. A value's age counts from before kv was
+// asked for it. A miss in kv removes what is cached.
+//
+// kv should be a *resilient.Store or a *KV: something has to end calls that
+// hang before the store can be called unavailable. cache may be any store;
+// memkv with MaxBytes suits, and one on disk keeps its answers over a restart.
+// It holds every value that is read, in the clear, and should be used for
+// nothing else. Processes may share one if their clocks agree.
+//
+// The cache never delays or fails a call of a kv that works: it is filled in
+// the background by at most eight goroutines, its calls are given 50 ms each, at
+// most 64 are under way or left behind, and after five failures in a row it is
+// left alone for 1 to 5 s. A read that the cache has to answer waits for it no
+// longer than 50 ms. A Cached takes about 1 MiB for itself, and up to 32 MiB for
+// values on their way to a slow cache.
+//
+// Cached owns both stores: Close closes them (see resilient.KeepOpen). When
+// WithCache fails they are left as they were, and the error lists everything
+// that is wrong.
+func WithCache(kv resilient.KVWithHealth, cache resilient.KV, cfg CacheConfig) (*Cached, error) {
+	return newCached(kv, cache, cfg, cacheStripes)
+}
+
+// newCached is WithCache with a number of stripes, a power of two.
+func newCached(kv resilient.KVWithHealth, cache resilient.KV, cfg CacheConfig, stripes int) (*Cached, error) {
+	bounded := resilient.NoHealth(cache)
+	errs := append(cfg.faults(), cachePairFaults(kv, bounded)...)
+	if err := join(errs); err != nil {
+		return nil, err
+	}
+	c := &Cached{
+		kv: kv, name: nameOf(kv), cfg: cfg.withDefaults(), cacheName: nameOf(cache),
+		seed: maphash.MakeSeed(), stripes: make([]cacheStripe, stripes), life: rand.Uint64(), start: time.Now(),
+	}
+	c.batch, _ = kv.(resilient.Batcher)
+	if k, ok := kv.(resilient.Classifier); ok {
+		c.own = k.Classify
+	}
+	if l, ok := kv.(resilient.Limited); ok {
+		c.limits = l.Limits()
+	}
+	c.room = c.cfg.MaxValue
+	if l, ok := cache.(resilient.Limited); ok {
+		if most := l.Limits().MaxValue; most > 0 {
+			c.room = min(c.room, most-cacheHeader)
+		}
+	}
+	guarded, err := resilient.Wrap(resilient.Detach(bounded, 0), resilient.Config{
+		Name: c.cacheName, Timeout: cacheTimeout, LongTimeout: cacheTimeout,
+		Breaker: breaker.Config{MaxOpenFor: cacheDown},
+		Probe:   resilient.Probe{Interval: -1},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("failover: the cache: %w", err)
+	}
+	c.cache = guarded
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c, nil
+}
+
+// cachePairFaults returns everything that is wrong with a store and its cache.
+func cachePairFaults(kv, cache resilient.KVWithHealth) []error {
+	var errs []error
+	if isNil(kv) {
+		errs = append(errs, errors.New("failover: WithCache: the store is nil"))
+	}
+	if cache == nil {
+		errs = append(errs, errors.New("failover: WithCache: the cache is nil"))
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	root := resilient.Root(cache)
+	for _, used := range rootsOf(kv) {
+		if hasIdentity(root) && hasIdentity(used) && used == root {
+			return []error{errors.New("failover: WithCache: the store and the cache are the same store")}
+		}
+	}
+	return nil
+}
+
+// rootsOf returns the stores that kv decorates or joins in the end.
+func rootsOf(kv resilient.KV) []resilient.KV {
+	roots := []resilient.KV{resilient.Root(kv)}
+	for range 32 {
+		switch d := kv.(type) {
+		case *Cached:
+			roots = append(roots, resilient.Root(d.cache))
+		case *KV:
+			for _, p := range d.peers {
+				roots = append(roots, rootsOf(p.m.Store())...)
+			}
+		}
+		d, ok := kv.(interface{ Unwrap() resilient.KVWithHealth })
+		if !ok {
+			break
+		}
+		next := d.Unwrap()
+		if isNil(next) {
+			break
+		}
+		kv = next
+	}
+	return roots
+}
+
+// nameOf returns what kv is called.
+func nameOf(kv resilient.KV) string {
+	switch named := kv.(type) {
+	case *KV:
+		return named.cfg.Name
+	case interface{ Name() string }:
+		return named.Name()
+	}
+	return resilient.BackendName(kv)
+}
+
+// List is the store's: no List is cached.
+func (c *Cached) List(ctx context.Context, prefix string) ([]string, error) {
+	if c.closing.Load() {
+		return nil, resilient.ErrClosed
+	}
+	r := receipt(ctx)
+	keys, err := c.kv.List(ctx, prefix)
+	c.served(r, err)
+	return keys, err
+}
+
+// Health is the store's: what is cached makes nobody healthy.
+func (c *Cached) Health(ctx context.Context) error {
+	if c.closing.Load() {
+		return resilient.ErrClosed
+	}
+	return c.kv.Health(ctx)
+}
+
+// Unwrap returns the store, for looking: what is written through it is not
+// known to the cache.
+func (c *Cached) Unwrap() resilient.KVWithHealth { return c.kv }
+
+// Classify answers as the store does.
+func (c *Cached) Classify(err error) resilient.Class {
+	if c.own == nil {
+		return resilient.OK
+	}
+	return c.own(err)
+}
+
+// Limits are the store's.
+func (c *Cached) Limits() resilient.Limits { return c.limits }
+
+// Close closes the store, gives values on their way to the cache up to 500 ms
+// to get there, and closes the cache. It returns what both returned; every call
+// gets the same. Later calls return ErrClosed.
+func (c *Cached) Close() error {
+	c.once.Do(func() {
+		c.closing.Store(true)
+		defer func() { c.closed = errors.Join(c.closed, c.closeCache()) }()
+		c.closed = closeContained(c.kv)
+	})
+	return c.closed
+}
+
+// closeContained closes kv and turns a panic of its Close into an error.
+func closeContained(kv resilient.KV) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &resilient.PanicError{Value: v}
+		}
+	}()
+	return kv.Close()
+}
+
+// closeCache ends the goroutines that fill the cache, then closes it.
+func (c *Cached) closeCache() error {
+	done := make(chan struct{})
+	go func() {
+		c.queue.close()
+		close(done)
+	}()
+	patience := time.NewTimer(cacheDrain)
+	defer patience.Stop()
+	select {
+	case <-done:
+	case <-patience.C:
+	}
+	c.cancel()
+	<-done // soon: no call of the cache goes on without c.ctx
+	return c.cache.Close()
+}
+
+// now returns the time in nanoseconds since 1970, on a clock that never goes
+// back.
+func (c *Cached) now() int64 { return c.start.UnixNano() + int64(time.Since(c.start)) }
+
+// stripe returns the one of key.
+func (c *Cached) stripe(key string) *cacheStripe {
+	return &c.stripes[maphash.String(c.seed, key)&uint64(len(c.stripes)-1)]
+}
+
+// class returns what err, which the store returned, means.
+func (c *Cached) class(err error) resilient.Class {
+	if err == nil || errors.Is(err, resilient.ErrNotFound) {
+		return classOf(err)
+	}
+	if c.own != nil {
+		if class := c.own(err); class != resilient.OK {
+			return class
+		}
+	}
+	return classOfCall(err)
+}
+
+// receipt returns the Receipt of ctx, blank, or nil. The store need not be one
+// that writes it.
+func receipt(ctx context.Context) *resilient.Receipt {
+	r := resilient.ReceiptFrom(ctx)
+	if r != nil {
+		*r = resilient.Receipt{}
+	}
+	return r
+}
+
+// served notes in r that the store answered.
+func (c *Cached) served(r *resilient.Receipt, err error) {
+	if r != nil && r.Store == "" && (err == nil || errors.Is(err, resilient.ErrNotFound)) {
+		r.Store = c.name
+	}
+}
