@@ -285,16 +285,6 @@ func (c *Cached) Close() error {
 	return c.closed
 }
 
-// closeContained closes kv and turns a panic of its Close into an error.
-func closeContained(kv resilient.KV) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &resilient.PanicError{Value: v}
-		}
-	}()
-	return kv.Close()
-}
-
 // closeCache ends the goroutines that fill the cache, then closes it.
 func (c *Cached) closeCache() error {
 	done := make(chan struct{})
