@@ -7,6 +7,11 @@
 //
 // In mode mirror both stores have every write. In mode handoff badger only
 // stands in: what it takes is handed back and then removed there, and reads of
+// what bolt alone has are refused as uncertain while that is away. Mode strict
+// is mirror with a journal on disk that has every write before it is sent.
+//
+// In mode mirror both stores have every write. In mode handoff badger only
+// stands in: what it takes is handed back and then removed there, and reads of
 // what bbolt alone has are refused as uncertain while that is away.
 //
 // The timeline shows who serves, what the breakers do and what is owed. In the
@@ -67,9 +72,13 @@ func run(ctx context.Context, args []string, out, errs io.Writer) (code int) {
 		return fail(1, err)
 	}
 	show := newTimeline(out)
-	group, err := failover.New(config(o, show), bolt.member, badger.member)
+	cfg := config(o, show)
+	if cfg.Journal, err = journal(o, dir); err != nil {
+		return fail(1, errors.Join(err, bolt.member.Close(), badger.member.Close()))
+	}
+	group, err := failover.New(cfg, bolt.member, badger.member)
 	if err != nil {
-		return fail(2, errors.Join(err, bolt.member.Close(), badger.member.Close()))
+		return fail(1, errors.Join(err, bolt.member.Close(), badger.member.Close()))
 	}
 	r := play(ctx, o, group, []*store{bolt, badger}, show)
 	if err := group.Close(); err != nil { // closes the stores too

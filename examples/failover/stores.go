@@ -9,6 +9,7 @@ import (
 	"github.com/holdfastkv/holdfast/backends/boltkv"
 	"github.com/holdfastkv/holdfast/breaker"
 	"github.com/holdfastkv/holdfast/failover"
+	"github.com/holdfastkv/holdfast/failover/boltjournal"
 	"github.com/holdfastkv/holdfast/resilient"
 	"github.com/holdfastkv/holdfast/resilient/kvtest"
 )
@@ -39,6 +40,15 @@ func open(dir string) (bolt, badger *store, err error) {
 		return nil, nil, errors.Join(err, first.Close())
 	}
 	return newStore("bolt", first), newStore("badger", second), nil
+}
+
+// journal makes the one for mode strict; in the others what is owed need not
+// outlive this program.
+func journal(o options, dir string) (failover.Journal, error) {
+	if o.writes != failover.MirrorStrict {
+		return nil, nil
+	}
+	return boltjournal.Open(filepath.Join(dir, "journal.db"), boltjournal.Config{})
 }
 
 // attempt is how long one attempt at one store may take.
