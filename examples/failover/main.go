@@ -10,10 +10,6 @@
 // what bolt alone has are refused as uncertain while that is away. Mode strict
 // is mirror with a journal on disk that has every write before it is sent.
 //
-// In mode mirror both stores have every write. In mode handoff badger only
-// stands in: what it takes is handed back and then removed there, and reads of
-// what bbolt alone has are refused as uncertain while that is away.
-//
 // The timeline shows who serves, what the breakers do and what is owed. In the
 // end every key is compared with what its client was told: through the group,
 // and in both stores. The exit code is 0 if nothing was lost and no call
