@@ -26,7 +26,9 @@ const (
 	// sent: not even a value that was seen but never acknowledged is un-seen by
 	// a crash. Needs a durable Journal.
 	MirrorStrict
-	// PrimaryOnly: only the first member is written to.
+	// PrimaryOnly: only the first member is written to; while it is away writes
+	// are refused at once with ErrReadOnly. The others are replicas, or filled by
+	// something else: what they answer may be old, and is marked Degraded.
 	PrimaryOnly
 )
 
@@ -45,8 +47,7 @@ func (w Writes) String() string {
 type Config struct {
 	// Name of the group in events, errors and Status; "" = "failover".
 	Name string
-	// Writes is the mode; 0 = Handoff. New refuses PrimaryOnly, which is not
-	// built yet.
+	// Writes is the mode; 0 = Handoff.
 	Writes Writes
 	// Journal keeps what members are owed; the group closes it. nil =
 	// MemoryJournal(0): what is owed survives the outage, not this process.
@@ -124,7 +125,9 @@ func (c Config) faults() []error {
 			bad("Journal", "%s needs a journal that outlives the process", c.Writes)
 		}
 	case PrimaryOnly:
-		bad("Writes", "%s is not built yet", c.Writes)
+		if c.Journal != nil {
+			bad("Journal", "%s owes nothing to anybody and needs none", c.Writes)
+		}
 	default:
 		bad("Writes", "%d is no mode", c.Writes)
 	}

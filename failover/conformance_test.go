@@ -44,8 +44,9 @@ func groupOf(tb testing.TB, cfg failover.Config, members ...resilient.KVWithHeal
 // is away.
 func TestConformance(t *testing.T) {
 	modes := map[failover.Writes]func() failover.Config{
-		failover.Handoff: func() failover.Config { return failover.Config{} },
-		failover.Mirror:  func() failover.Config { return failover.Config{Writes: failover.Mirror, Complete: true} },
+		failover.Handoff:     func() failover.Config { return failover.Config{} },
+		failover.Mirror:      func() failover.Config { return failover.Config{Writes: failover.Mirror, Complete: true} },
+		failover.PrimaryOnly: func() failover.Config { return failover.Config{Writes: failover.PrimaryOnly} },
 		failover.MirrorStrict: func() failover.Config {
 			return failover.Config{Writes: failover.MirrorStrict, Complete: true, Journal: &durable{Journal: failover.MemoryJournal(0)}}
 		},

@@ -12,7 +12,11 @@ import (
 // the members, unless the call is not valid, as err says.
 func (f *KV) write(ctx context.Context, op resilient.Op, err error, entries []*entry, send func(context.Context, *peer) error) error {
 	c, o := f.begin(op), outcome{err: err}
-	if err == nil && len(entries) > 0 {
+	switch {
+	case err != nil || len(entries) == 0:
+	case f.cfg.Writes == PrimaryOnly:
+		o = f.writeToFirst(ctx, op, send)
+	default:
 		o = f.lead(ctx, &spread{f: f, op: op, entries: entries, send: send, inTurn: f.cfg.Writes == Handoff})
 	}
 	f.done(ctx, c, o)

@@ -29,11 +29,14 @@ func (f *KV) Owed() map[string]int {
 	return owed
 }
 
-// Health returns nil if a read and a write could be served now. It asks no
-// member: it tells what is known of them.
+// Health returns nil if a read and a write could be served now, ErrReadOnly if
+// only a read could. It asks no member: it tells what is known of them.
 func (f *KV) Health(ctx context.Context) error {
 	if err := f.ready(ctx, resilient.OpHealth); err != nil {
 		return err
+	}
+	if f.cfg.Writes == PrimaryOnly && !f.writable() {
+		return &Error{Op: resilient.OpHealth, Class: resilient.Refused, reason: ErrReadOnly}
 	}
 	for _, p := range f.route.view.Load().order {
 		if p.m.Store().State() != breaker.Open {
