@@ -53,8 +53,8 @@
 // included. With a journal that outlives the process this holds across its
 // death too, in Handoff and MirrorStrict; in Mirror no acknowledged write is
 // lost, but one that was cut off may be on some members only, and the others
-// than the first are not taken for complete from then on. With MemoryJournal
-// what is owed when the process ends is lost with it.
+// than the first are not taken for complete until KV.Rebuild has run. With
+// MemoryJournal what is owed when the process ends is lost with it.
 //
 // # What an answer means
 //

@@ -6,8 +6,12 @@ import (
 	"time"
 )
 
-// incomplete is the note of a member that may lack what the first one has.
-const incomplete = "incomplete: "
+// Notes about a member: it may lack what the first one has; it was rebuilt. The
+// first of them outweighs the second.
+const (
+	incomplete = "incomplete: "
+	rebuilt    = "rebuilt: "
+)
 
 // takeOver makes what an earlier process has left in the journal this group's,
 // before its first call: what was owed still is, and what was about to be sent
@@ -38,6 +42,9 @@ func (f *KV) takeOver(left Recovery) error {
 	}
 	for _, p := range f.peers {
 		p.unclean = !left.Clean && !planted("norestarttaint")
+		if _, noted := left.Notes[rebuilt+p.name]; noted && f.cfg.Writes != Handoff {
+			p.complete.Store(true)
+		}
 		if _, noted := left.Notes[incomplete+p.name]; noted {
 			p.complete.Store(false)
 		}

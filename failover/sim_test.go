@@ -26,6 +26,7 @@ type scenario struct {
 	members int
 	durable bool // the journal outlives the process, and fails at times if that never dies
 	deaths  int  // of the process, at most
+	rebuild bool // after each death the other members are rebuilt
 }
 
 // scenarios are all that are played. A journal that forgets with the process, or
@@ -40,6 +41,8 @@ var scenarios = []scenario{
 	{name: "mirror", writes: failover.Mirror, members: 2},
 	{name: "mirror-3", writes: failover.Mirror, members: 3},
 	{name: "mirror-crash", writes: failover.Mirror, members: 2, durable: true, deaths: 4},
+	{name: "mirror-rebuild", writes: failover.Mirror, members: 2, durable: true, deaths: 3, rebuild: true},
+	{name: "mirror-rebuild-3", writes: failover.Mirror, members: 3, durable: true, deaths: 2, rebuild: true},
 	{name: "strict-journal", writes: failover.MirrorStrict, members: 2, durable: true},
 	{name: "strict-crash", writes: failover.MirrorStrict, members: 2, durable: true, deaths: 4},
 	{name: "strict-crash-3", writes: failover.MirrorStrict, members: 3, durable: true, deaths: 3},
@@ -56,10 +59,13 @@ type simulation struct {
 	disk    *simDisk
 	history *history
 
+	rebuilds sync.WaitGroup
+
 	mu      sync.Mutex // guards all below
 	process *simProcess
 	revived chan struct{} // closed when process is replaced
 	faulty  int
+	once    []string // acknowledged keys that were written once
 	tally
 
 	// What was in the end, for the judge.
@@ -136,7 +142,20 @@ func (s *simulation) start() error {
 		close(s.revived)
 	}
 	s.revived = make(chan struct{})
+	if s.rebuild {
+		for i := 1; i < s.members; i++ {
+			s.rebuilds.Go(func() { s.rebuildMember(p, i) })
+		}
+	}
 	return nil
+}
+
+// rebuildMember rebuilds a member, however often that fails, while p lives.
+func (s *simulation) rebuildMember(p *simProcess, i int) {
+	name := p.group.Status().Members[i].Name
+	for !p.dead() && p.group.Rebuild(p.ctx, name, nil) != nil {
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // crash ends the process's life; a new one begins after a while.
@@ -204,6 +223,10 @@ func (s *simulation) call(ctx context.Context, rng *rand.Rand, id int, value str
 	if s.hot() && rng.IntN(4) > 0 {
 		key = simKeys[0]
 	}
+	if rng.IntN(12) == 0 {
+		s.setOnce(ctx, p, "once-"+value)
+		return
+	}
 	dice := rng.IntN(20)
 	if dice >= 9 && dice != 16 && dice != 19 {
 		s.began()
@@ -239,6 +262,16 @@ func (s *simulation) call(ctx context.Context, rng *rand.Rand, id int, value str
 		for _, k := range simKeys {
 			c.read(simIn{op: 'l', key: k}, nil, missingUnless(in[k], err))
 		}
+	}
+}
+
+// setOnce writes a key that nobody writes again: no later write mends it.
+func (s *simulation) setOnce(ctx context.Context, p *simProcess, key string) {
+	s.began()
+	if err := p.group.SetRaw(ctx, key, []byte("v")); err == nil && !p.dead() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.once = append(s.once, key)
 	}
 }
 
@@ -278,6 +311,7 @@ func (s *simulation) run(t *testing.T) {
 	for _, store := range s.stores {
 		store.heal()
 	}
+	s.rebuilds.Wait()
 	time.Sleep(goOn) // writes whose callers have left are not owed before they end
 	for _, store := range s.stores {
 		store.late.Wait()

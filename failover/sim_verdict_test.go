@@ -63,8 +63,26 @@ func (s *simulation) judge() verdict {
 		}
 		v.text += "the end is wrong: " + why + "; "
 	}
+	for _, key := range s.once {
+		if _, ok := s.final[0][key]; !ok {
+			v.lost++
+			v.text += fmt.Sprintf("the first member lacks %q; ", key)
+		}
+	}
 	s.compare(&v)
 	return v
+}
+
+// union returns the keys of both.
+func union(a, b map[string]string) map[string]bool {
+	keys := map[string]bool{}
+	for k := range a {
+		keys[k] = true
+	}
+	for k := range b {
+		keys[k] = true
+	}
+	return keys
 }
 
 // compare demands that the other members hold what the first does; in Handoff,
@@ -72,14 +90,14 @@ func (s *simulation) judge() verdict {
 // Rebuild only.
 func (s *simulation) compare(v *verdict) {
 	first := s.final[0]
-	if s.writes == failover.Mirror && s.tally.crashes > 0 {
+	if s.writes == failover.Mirror && s.tally.crashes > 0 && !s.rebuild {
 		return
 	}
 	if s.writes == failover.Handoff {
 		first = nil
 	}
 	for i, content := range s.final[1:] {
-		for _, key := range simKeys {
+		for key := range union(content, first) {
 			value, ok := content[key]
 			want, has := first[key]
 			switch {

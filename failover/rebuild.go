@@ -1,0 +1,253 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// rebuildWorkers is how many keys at once are copied: few, as for hand-back.
+const rebuildWorkers = 4
+
+// Rebuild makes a member of a mirror a full copy of the first one, under load:
+// it copies what the first has and removes what it has not. The member's misses
+// are no answers until that is done. progress, if not nil, is told now and then
+// how many keys are done. What Rebuild has copied when it fails or ctx ends stays;
+// called again, it goes through all keys again but sends only what differs. It
+// holds the keys of both members in memory.
+func (f *KV) Rebuild(ctx context.Context, member string, progress func(done int)) error {
+	p, err := f.named(member)
+	switch {
+	case err != nil:
+		return err
+	case f.closing.Load():
+		return resilient.ErrClosed
+	case f.cfg.Writes != Mirror && f.cfg.Writes != MirrorStrict:
+		return fmt.Errorf("failover: rebuild: in mode %s %s is no copy of the first member", f.cfg.Writes, member)
+	case p.i == 0:
+		return fmt.Errorf("failover: rebuild: %s is the first member, which the others are rebuilt from", member)
+	}
+	if !p.rebuilding.CompareAndSwap(false, true) {
+		return fmt.Errorf("failover: rebuild: %s is being rebuilt already", member)
+	}
+	defer p.rebuilding.Store(false)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(f.ctx, cancel)() // Close ends it
+	r := &rebuild{f: f, p: p, first: f.peers[0], progress: progress}
+	if err := r.run(ctx); err != nil {
+		return fmt.Errorf("failover: rebuild %s: %w", member, err)
+	}
+	return nil
+}
+
+// rebuild is one run of Rebuild.
+type rebuild struct {
+	f        *KV
+	p, first *peer
+	progress func(done int)
+	done     atomic.Int64
+}
+
+func (r *rebuild) run(ctx context.Context) error {
+	f, p := r.f, r.p
+	if err := f.journal.Note(incomplete+p.name, []byte{1}); err != nil {
+		return err
+	}
+	p.complete.Store(false)
+	switch {
+	case p.drained.Load():
+		return errDrained
+	case !r.first.complete.Load():
+		return errors.New("what the first member was owed has been discarded: it is no source")
+	}
+	if err := r.awaitQuiet(ctx); err != nil {
+		return err
+	}
+	if err := r.oweAll(ctx); err != nil {
+		return err
+	}
+	for _, source := range []*peer{r.first, p} { // what the first has, then what only p has
+		keys, err := source.m.List(ctx, "")
+		if err != nil {
+			return err
+		}
+		if err := r.each(ctx, keys); err != nil {
+			return err
+		}
+	}
+	if err := f.journal.Note(rebuilt+p.name, []byte{1}); err != nil {
+		return err
+	}
+	if err := f.journal.Note(incomplete+p.name, nil); err != nil {
+		return err
+	}
+	p.complete.Store(true)
+	return nil
+}
+
+// awaitQuiet waits until calls of an earlier process, which did not say what it
+// left behind, are over: what they do later would be on one member only.
+func (r *rebuild) awaitQuiet(ctx context.Context) error {
+	for _, p := range []*peer{r.first, r.p} {
+		for p.unclean && !planted("noquiesce-rebuild") && !p.joinedAt.Before(p.quieting.before(time.Now())) {
+			r.f.proveQuiet(ctx, p)
+			select {
+			case <-time.After(p.window / 8):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
+// oweAll makes p owed every version that the overlay has: Rebuild leaves these
+// keys to hand-back, and the operator may have discarded what p was owed.
+func (r *rebuild) oweAll(ctx context.Context) error {
+	for i := range r.f.overlay.stripes {
+		s := &r.f.overlay.stripes[i]
+		if err := s.lock(ctx); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		var changed []*entry
+		for _, e := range s.m {
+			if !e.idle() && !e.owed.has(r.p.i) {
+				e.owed = e.owed.with(r.p.i)
+				e.listed = r.f.backlog.set(e.listed, e, time.Now())
+				changed = append(changed, e)
+			}
+		}
+		s.mu.Unlock()
+		err := r.f.record(changed)
+		s.unlock()
+		if err != nil {
+			return err
+		}
+	}
+	r.p.nudge()
+	return nil
+}
+
+// record puts the records of entries that have changed. Their keys' locks are
+// held.
+func (f *KV) record(entries []*entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	return f.put(entries, false)
+}
+
+// each makes p equal to the first member at the given keys.
+func (r *rebuild) each(ctx context.Context, keys []string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range min(rebuildWorkers, len(keys)) {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				n := int(next.Add(1)) - 1
+				if n >= len(keys) {
+					return
+				}
+				if err := r.key(ctx, keys[n]); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// key makes p equal to the first member at one key, under its lock. A key that
+// has an entry is left to hand-back.
+func (r *rebuild) key(ctx context.Context, key string) error {
+	s := r.f.overlay.stripe(key)
+	if !planted("copynolock") {
+		if err := s.lock(ctx); err != nil {
+			return err
+		}
+		defer s.unlock()
+	}
+	s.mu.Lock()
+	e := s.m[key]
+	s.mu.Unlock()
+	if e == nil || e.idle() || planted("rebuildraw") {
+		if err := r.copy(ctx, key); err != nil {
+			return err
+		}
+	}
+	if n := r.done.Add(1); r.progress != nil && n%100 == 0 {
+		r.progress(int(n))
+	}
+	return nil
+}
+
+// copy gives p what the first member has under key, if that differs.
+func (r *rebuild) copy(ctx context.Context, key string) error {
+	want, err := get(ctx, r.first, key)
+	if err != nil {
+		return err
+	}
+	has, err := get(ctx, r.p, key)
+	if err != nil {
+		return err
+	}
+	if (want == nil) == (has == nil) && slices.Equal(want, has) {
+		return nil
+	}
+	if want == nil && planted("keepunlisted") {
+		return nil
+	}
+	if want == nil {
+		err = r.p.m.Delete(ctx, key)
+	} else {
+		err = r.p.m.SetRaw(ctx, key, want)
+	}
+	switch {
+	case err == nil, want == nil && classOf(err) == resilient.Missing:
+		return nil
+	case refused(err):
+		return err
+	}
+	// It may be applied at any time from now on: p is owed the version, and
+	// hand-back waits for that to be over.
+	return errors.Join(err, r.owe(&entry{key: key, value: want, delete: want == nil, decided: true}, err))
+}
+
+// owe publishes a version that the first member has and p may be about to get.
+func (r *rebuild) owe(e *entry, cause error) error {
+	f := r.f
+	f.overlay.publish(e, member(r.p.i))
+	e.prev = nil // it was idle
+	f.answered([]*entry{e}, r.p, cause)
+	err := f.record([]*entry{e})
+	s := f.overlay.stripe(e.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.listed = f.backlog.set(nil, e, time.Now())
+	return err
+}
+
+// get returns the value of key at p; nil if it has none.
+func get(ctx context.Context, p *peer, key string) ([]byte, error) {
+	value, err := p.m.GetRaw(ctx, key)
+	switch {
+	case classOf(err) == resilient.Missing:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case value == nil:
+		return []byte{}, nil
+	}
+	return value, nil
+}
