@@ -33,7 +33,7 @@ func (c *Cached) saw(s *cacheStripe, key string, value []byte, gen uint64, at in
 	if !s.due(key, at, every, false) {
 		return
 	}
-	if len(value) > c.room {
+	if len(value) > c.cfg.MaxValue {
 		c.remove(s, key) // what is cached is another value
 		return
 	}
@@ -170,7 +170,7 @@ func (c *Cached) take(s *cacheStripe) (key string, it cacheItem, ok bool) {
 		if it.gen < s.floor || it.fill && s.outdatedLocked(key, it.gen) {
 			continue
 		}
-		s.running = cacheRun{key, true}
+		s.running = cacheRun{key, it, true}
 		return key, it, true
 	}
 	s.pending, s.queued = nil, false

@@ -46,9 +46,10 @@ type cacheMark struct {
 	gone bool
 }
 
-// cacheRun is the item that is under way.
+// cacheRun is the item that is under way, if busy.
 type cacheRun struct {
 	key  string
+	it   cacheItem
 	busy bool
 }
 
@@ -97,8 +98,11 @@ func (s *cacheStripe) outdatedLocked(key string, gen uint64) bool {
 
 // busyLocked reports whether something is on its way to the cache for key.
 func (s *cacheStripe) busyLocked(key string) bool {
-	_, pending := s.pending[key]
-	return pending || s.running.busy && s.running.key == key
+	it, busy := s.pending[key]
+	if !busy && s.running.busy && s.running.key == key {
+		it, busy = s.running.it, true
+	}
+	return busy && (it.fill || !planted("cacheput"))
 }
 
 // settled waits until nothing is on its way to the cache for key. It returns
@@ -107,7 +111,7 @@ func (s *cacheStripe) busyLocked(key string) bool {
 func (s *cacheStripe) settled(ctx context.Context, key string) (gen uint64, ok bool) {
 	for {
 		s.mu.Lock()
-		if !s.busyLocked(key) || planted("cacheput") {
+		if !s.busyLocked(key) {
 			defer s.mu.Unlock()
 			return s.gen.Load(), s.writing[key].n == 0
 		}

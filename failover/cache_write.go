@@ -138,7 +138,7 @@ func (c *Cached) envelopeOf(w *cacheChange, key string) []byte {
 	case resilient.OpBatchSet:
 		value = w.values[key]
 	}
-	if w.became != becameApplied || len(value) > c.room {
+	if w.became != becameApplied || len(value) > c.cfg.MaxValue {
 		return nil
 	}
 	return cacheEntry{storedAt: w.began, life: c.life, value: value}.envelope()

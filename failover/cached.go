@@ -24,9 +24,9 @@ type CacheConfig struct {
 	// With more than MaxStale a key that is read all the time can still be too
 	// old when it is needed.
 	FillEvery time.Duration
-	// MaxValue is the largest value that is cached, in bytes; 0 = 1 MiB. The
-	// cache's own limit, less 29 bytes, holds too. A larger value is not
-	// cached; it is read and written like any other.
+	// MaxValue is the largest value that is cached, in bytes; 0 = 1 MiB. One
+	// that is larger, or larger than the cache's own limit less 29 bytes, is
+	// read and written like any other, and not cached.
 	MaxValue int
 	// Observer is told a Stale event for each call that the cache answered;
 	// nil = nobody. What the store does is for its own Observer.
@@ -88,7 +88,6 @@ type Cached struct {
 
 	cache     *resilient.Store // never waits longer than cacheTimeout, whatever the cache does
 	cacheName string
-	room      int // the largest value that the cache is given
 
 	seed    maphash.Seed
 	stripes []cacheStripe
@@ -162,12 +161,6 @@ func newCached(kv resilient.KVWithHealth, cache resilient.KV, cfg CacheConfig, s
 	}
 	if l, ok := kv.(resilient.Limited); ok {
 		c.limits = l.Limits()
-	}
-	c.room = c.cfg.MaxValue
-	if l, ok := cache.(resilient.Limited); ok {
-		if most := l.Limits().MaxValue; most > 0 {
-			c.room = min(c.room, most-cacheHeader)
-		}
 	}
 	guarded, err := resilient.Wrap(resilient.Detach(bounded, 0), resilient.Config{
 		Name: c.cacheName, Timeout: cacheTimeout, LongTimeout: cacheTimeout,
