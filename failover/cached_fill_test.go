@@ -91,9 +91,9 @@ func TestACacheThatMisbehavesDelaysAndFailsNoCallOfAHealthyStore(t *testing.T) {
 			inCacheRig(t, failover.CacheConfig{FillEvery: time.Nanosecond}, func(r *cacheRig) {
 				misbehave(r.cache)
 				before, most := runtime.NumGoroutine(), 0
-				for round := range 20 {
+				for round := range 8 {
 					began := time.Now()
-					for i := range 50 {
+					for i := range 30 {
 						key := fmt.Sprintf("%d-%d", round, i)
 						r.set(key, "v")
 						r.fresh(key, "v")
@@ -171,7 +171,7 @@ func TestAWriteThatFindsTheQueueFullLeavesNothingToServe(t *testing.T) {
 }
 
 func TestAValueThatIsTooLargeIsNotCachedAndRemovesTheOldOne(t *testing.T) {
-	small, err := memkv.New(memkv.Config{MaxValue: 29 + 10})
+	small, err := memkv.New(memkv.Config{MaxValue: 37 + 10})
 	require.NoError(t, err)
 	defer small.Close()
 	unlimited := func() resilient.KV { return openMem(t) }
