@@ -11,24 +11,27 @@ import (
 //	     0      1  format
 //	     1      8  stored at: a time before the store was asked, in ns since 1970
 //	     9      8  life of the Cached that made it
-//	    17      8  generation of the key's stripe
-//	    25      4  CRC-32C of the key, the bytes before and the value
-//	    29         value
+//	    17      8  stored at, in ns of that life
+//	    25      8  generation of the key's stripe
+//	    33      4  CRC-32C of the key, the bytes before and the value
+//	    37         value
 //
 // Numbers are big-endian. Whatever does not fit that is no entry.
 const (
 	cacheFormat = 1
-	cacheSum    = 25
-	cacheHeader = 29
+	cacheSum    = 33
+	cacheHeader = 37
 )
 
 var cacheTable = crc32.MakeTable(crc32.Castagnoli)
 
 // cacheEntry is what an envelope says.
 type cacheEntry struct {
-	storedAt  int64
-	life, gen uint64
-	value     []byte
+	storedAt int64  // of the clock on the wall, which can be set
+	life     uint64 // without meaning for others:
+	lifetime int64  // of the clock that runs on, but may stop while the machine sleeps
+	gen      uint64
+	value    []byte
 }
 
 // envelope returns e with a copy of its value, not yet sealed.
@@ -37,12 +40,13 @@ func (e cacheEntry) envelope() []byte {
 	raw[0] = cacheFormat
 	binary.BigEndian.PutUint64(raw[1:], uint64(e.storedAt))
 	binary.BigEndian.PutUint64(raw[9:], e.life)
+	binary.BigEndian.PutUint64(raw[17:], uint64(e.lifetime))
 	setGeneration(raw, e.gen)
 	copy(raw[cacheHeader:], e.value)
 	return raw
 }
 
-func setGeneration(raw []byte, gen uint64) { binary.BigEndian.PutUint64(raw[17:], gen) }
+func setGeneration(raw []byte, gen uint64) { binary.BigEndian.PutUint64(raw[25:], gen) }
 
 // sealEnvelope completes an envelope with its sum.
 func sealEnvelope(key string, raw []byte) {
@@ -58,7 +62,8 @@ func openEnvelope(key string, raw []byte) (e cacheEntry, ok bool) {
 	return cacheEntry{
 		storedAt: int64(binary.BigEndian.Uint64(raw[1:])),
 		life:     binary.BigEndian.Uint64(raw[9:]),
-		gen:      binary.BigEndian.Uint64(raw[17:]),
+		lifetime: int64(binary.BigEndian.Uint64(raw[17:])),
+		gen:      binary.BigEndian.Uint64(raw[25:]),
 		value:    raw[cacheHeader:],
 	}, true
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/holdfastkv/holdfast/resilient"
 )
@@ -28,31 +29,36 @@ func (it cacheItem) size(key string) int64 { return int64(len(key) + len(it.raw)
 
 // saw is told what the store answered to a read that began at time at, when
 // the stripe was at generation gen.
-func (c *Cached) saw(s *cacheStripe, key string, value []byte, gen uint64, at int64) {
-	every := c.cfg.FillEvery
-	if !s.due(key, at, every, false) {
+func (c *Cached) saw(s *cacheStripe, key string, value []byte, gen uint64, at time.Time) {
+	now, every := c.age(at), c.cfg.FillEvery
+	if !s.due(key, now, every, false) {
 		return
 	}
-	if len(value) > c.room {
+	if len(value) > c.cfg.MaxValue {
 		c.remove(s, key) // what is cached is another value
 		return
 	}
 	if planted("cachestamp") {
-		at = c.now()
+		at = time.Now()
 	}
-	it := cacheItem{raw: cacheEntry{storedAt: at, life: c.life, gen: gen, value: value}.envelope(), gen: gen, fill: true}
+	it := cacheItem{raw: c.envelope(value, gen, at), gen: gen, fill: true}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.outdatedLocked(key, gen) || s.busyLocked(key) || !s.due(key, at, every, false) || !s.markLocked(key, at, every, false) {
+	if s.outdatedLocked(key, gen) || s.busyLocked(key) || !s.due(key, now, every, false) || !s.markLocked(key, now, every, false) {
 		return
 	}
 	c.addLocked(s, key, it)
 }
 
+// envelope returns one for a value that is known to be right at that time.
+func (c *Cached) envelope(value []byte, gen uint64, at time.Time) []byte {
+	return cacheEntry{storedAt: at.UnixNano(), life: c.life, lifetime: c.age(at), gen: gen, value: value}.envelope()
+}
+
 // missed is told that the store has not got key. The time is that of the
 // answer: a fill by a read that began earlier must not come after it.
 func (c *Cached) missed(s *cacheStripe, key string) {
-	if s.due(key, c.now(), c.cfg.FillEvery, true) && !planted("cachemiss") {
+	if s.due(key, c.age(time.Now()), c.cfg.FillEvery, true) && !planted("cachemiss") {
 		c.remove(s, key)
 	}
 }
@@ -66,7 +72,7 @@ func (c *Cached) remove(s *cacheStripe, key string) {
 	if !planted("cachemissfill") {
 		gen = s.gen.Add(1)
 	}
-	s.markLocked(key, c.now(), c.cfg.FillEvery, true)
+	s.markLocked(key, c.age(time.Now()), c.cfg.FillEvery, true)
 	c.replaceLocked(s, key, cacheItem{gen: gen})
 }
 
@@ -74,7 +80,7 @@ func (c *Cached) remove(s *cacheStripe, key string) {
 // cannot be done the entry is not served any more.
 func (c *Cached) replaceLocked(s *cacheStripe, key string, it cacheItem) {
 	if !c.addLocked(s, key, it) {
-		s.raiseLocked(c.now())
+		s.raiseLocked()
 	}
 }
 
@@ -170,7 +176,7 @@ func (c *Cached) take(s *cacheStripe) (key string, it cacheItem, ok bool) {
 		if it.gen < s.floor || it.fill && s.outdatedLocked(key, it.gen) {
 			continue
 		}
-		s.running = cacheRun{key, true}
+		s.running = cacheRun{key, it, true}
 		return key, it, true
 	}
 	s.pending, s.queued = nil, false
@@ -222,7 +228,7 @@ func (c *Cached) settle(s *cacheStripe, it cacheItem, err error) {
 	s.running = cacheRun{}
 	bug := it.fill && planted("cachelate") || !it.fill && planted("cachefail")
 	if err != nil && (!it.fill || !refused(err)) && !bug {
-		s.raiseLocked(c.now())
+		s.raiseLocked()
 	}
 	s.movedLocked()
 }

@@ -16,7 +16,7 @@ func (c *Cached) GetRaw(ctx context.Context, key string) ([]byte, error) {
 	}
 	r := receipt(ctx)
 	s := c.stripe(key)
-	gen, at := s.gen.Load(), c.now() // before the store is asked
+	gen, at := s.gen.Load(), time.Now() // before the store is asked
 	value, err := c.kv.GetRaw(ctx, key)
 	if err == nil {
 		c.saw(s, key, value, gen, at)
@@ -28,9 +28,9 @@ func (c *Cached) GetRaw(ctx context.Context, key string) ([]byte, error) {
 		c.missed(s, key)
 		c.served(r, err)
 	} else if unavailable(ctx, class, err) {
-		if e, ok := c.cached(ctx, s, key); ok {
-			c.stale(ctx, r, resilient.OpGet, e.storedAt, err)
-			return e.value, nil
+		if value, age, ok := c.cached(ctx, s, key); ok {
+			c.stale(ctx, r, resilient.OpGet, age, err)
+			return value, nil
 		}
 	}
 	return nil, err
@@ -43,7 +43,7 @@ func (c *Cached) BatchGetRaw(ctx context.Context, keys []string) (map[string][]b
 		return nil, resilient.ErrClosed
 	}
 	r := receipt(ctx)
-	gens, at := make([]uint64, len(keys)), c.now()
+	gens, at := make([]uint64, len(keys)), time.Now()
 	for i, key := range keys {
 		gens[i] = c.stripe(key).gen.Load()
 	}
@@ -93,8 +93,9 @@ func bounded(ctx context.Context) *resilient.TimeoutContext {
 	return resilient.WithTimeout(resilient.WithReceipt(ctx, nil), cacheTimeout)
 }
 
-// cached returns the entry of key if there is one that may be served now.
-func (c *Cached) cached(ctx context.Context, s *cacheStripe, key string) (cacheEntry, bool) {
+// cached returns the value and the age of key's entry if there is one that may
+// be served now.
+func (c *Cached) cached(ctx context.Context, s *cacheStripe, key string) (value []byte, age time.Duration, ok bool) {
 	tctx := bounded(ctx)
 	defer tctx.End()
 	for range 3 { // as often as writes to the stripe come in between
@@ -110,16 +111,20 @@ func (c *Cached) cached(ctx context.Context, s *cacheStripe, key string) (cacheE
 		if !ok {
 			break
 		}
-		if current, fit := c.judge(s, gen, e); current {
-			return e, fit
+		age, current, fit := c.judge(s, gen, e)
+		if current && fit {
+			return e.value, age, true
+		}
+		if current {
+			break
 		}
 	}
-	return cacheEntry{}, false
+	return nil, 0, false
 }
 
 // cachedAll returns the values of keys if each has an entry that may be served
-// now, and when the oldest of them was stored.
-func (c *Cached) cachedAll(ctx context.Context, keys []string) (values map[string][]byte, oldest int64, ok bool) {
+// now, and the age of the oldest.
+func (c *Cached) cachedAll(ctx context.Context, keys []string) (values map[string][]byte, oldest time.Duration, ok bool) {
 	tctx := bounded(ctx)
 	defer tctx.End()
 	gens := make([]uint64, len(keys))
@@ -138,38 +143,39 @@ func (c *Cached) cachedAll(ctx context.Context, keys []string) (values map[strin
 		if !ok {
 			return nil, 0, false
 		}
-		if current, fit := c.judge(c.stripe(key), gens[i], e); !current || !fit {
+		age, current, fit := c.judge(c.stripe(key), gens[i], e)
+		if !current || !fit {
 			return nil, 0, false
 		}
-		if i == 0 || e.storedAt < oldest {
-			oldest = e.storedAt
-		}
+		oldest = max(oldest, age)
 		values[key] = e.value
 	}
 	return values, oldest, true
 }
 
-// judge says whether e, which was read when the stripe was at generation gen,
-// is current, as far as that stripe goes, and fit to be served.
-func (c *Cached) judge(s *cacheStripe, gen uint64, e cacheEntry) (current, fit bool) {
+// judge says how old e is, which was read when its stripe was at generation
+// gen, whether it is current, as far as that stripe goes, and fit to be served.
+// Of two clocks the one that says more is right: the one was set back, or the
+// other stood still while the machine slept.
+func (c *Cached) judge(s *cacheStripe, gen uint64, e cacheEntry) (age time.Duration, current, fit bool) {
 	s.mu.Lock()
-	now, floor, floorAt := c.now(), s.floor, s.floorAt
-	current = s.gen.Load() == gen || planted("cacherecheck")
+	floor, floorAt := s.floor, s.floorAt
+	current = s.gen.Load() == gen
 	s.mu.Unlock()
-	age := time.Duration(now - e.storedAt)
-	switch {
-	case e.life == c.life || planted("cachelife"):
+	now := time.Now()
+	age = time.Duration(now.UnixNano() - e.storedAt)
+	if e.life == c.life || planted("cachelife") {
+		age = max(age, time.Duration(c.age(now)-e.lifetime))
 		fit = e.gen >= floor
-	default:
-		fit = floorAt == 0 || e.storedAt > floorAt
+	} else {
+		fit = e.storedAt > floorAt
 	}
-	return current, fit && (age >= 0 && age <= c.cfg.MaxStale || planted("cacheage"))
+	return age, current, fit && (age >= 0 && age <= c.cfg.MaxStale || planted("cacheage"))
 }
 
 // stale notes and tells that the cache answered in place of the store, which
 // said err.
-func (c *Cached) stale(ctx context.Context, r *resilient.Receipt, op resilient.Op, storedAt int64, err error) {
-	age := time.Duration(c.now() - storedAt)
+func (c *Cached) stale(ctx context.Context, r *resilient.Receipt, op resilient.Op, age time.Duration, err error) {
 	if r != nil {
 		*r = resilient.Receipt{Store: c.cacheName, Stale: true, Age: age}
 	}

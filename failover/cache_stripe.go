@@ -23,8 +23,8 @@ type cacheStripe struct {
 	mu sync.Mutex // guards what follows; nothing waits while it is held
 	// floor: entries of this life with a lower generation are not served.
 	floor uint64
-	// floorAt: entries of other lives that were not stored after it are not
-	// served. 0 = all are.
+	// floorAt: entries of other lives that were not stored after it, in ns since
+	// 1970, are not served.
 	floorAt int64
 	writing map[string]cacheWriting
 	pending map[string]cacheItem // for the cache, one for each key
@@ -42,13 +42,14 @@ type cacheWriting struct {
 // cacheMark says when a key was last filled or found gone.
 type cacheMark struct {
 	key  string
-	at   int64
+	at   int64 // in ns of the Cached's life
 	gone bool
 }
 
-// cacheRun is the item that is under way.
+// cacheRun is the item that is under way, if busy.
 type cacheRun struct {
 	key  string
+	it   cacheItem
 	busy bool
 }
 
@@ -84,10 +85,13 @@ func (s *cacheStripe) endLocked(key string) (shared bool) {
 
 // raiseLocked makes everything that is stored so far, or is on its way to the
 // cache, unservable.
-func (s *cacheStripe) raiseLocked(now int64) {
+func (s *cacheStripe) raiseLocked() {
 	s.floor = s.gen.Add(1)
-	s.floorAt = now
+	s.raiseOthersLocked()
 }
+
+// raiseOthersLocked makes what other lives have stored so far unservable.
+func (s *cacheStripe) raiseOthersLocked() { s.floorAt = max(s.floorAt, time.Now().UnixNano()) }
 
 // outdatedLocked reports whether what was read at generation gen may be older
 // than a write.
@@ -97,8 +101,11 @@ func (s *cacheStripe) outdatedLocked(key string, gen uint64) bool {
 
 // busyLocked reports whether something is on its way to the cache for key.
 func (s *cacheStripe) busyLocked(key string) bool {
-	_, pending := s.pending[key]
-	return pending || s.running.busy && s.running.key == key
+	it, busy := s.pending[key]
+	if !busy && s.running.busy && s.running.key == key {
+		it, busy = s.running.it, true
+	}
+	return busy && (it.fill || !planted("cacheput"))
 }
 
 // settled waits until nothing is on its way to the cache for key. It returns
@@ -107,7 +114,7 @@ func (s *cacheStripe) busyLocked(key string) bool {
 func (s *cacheStripe) settled(ctx context.Context, key string) (gen uint64, ok bool) {
 	for {
 		s.mu.Lock()
-		if !s.busyLocked(key) || planted("cacheput") {
+		if !s.busyLocked(key) {
 			defer s.mu.Unlock()
 			return s.gen.Load(), s.writing[key].n == 0
 		}

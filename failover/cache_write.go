@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/holdfastkv/holdfast/resilient"
 )
@@ -46,7 +47,7 @@ type cacheChange struct {
 	value  []byte            // OpSet
 	values map[string][]byte // OpBatchSet
 	became becameOf
-	began  int64
+	began  time.Time
 }
 
 // becameOf is what has become of a write at the store.
@@ -68,7 +69,7 @@ func (c *Cached) write(ctx context.Context, w cacheChange, call func() error) er
 		return err
 	}
 	r := receipt(ctx)
-	w.began = c.now()
+	w.began = time.Now()
 	for _, key := range w.keys {
 		c.stripe(key).begin(key)
 	}
@@ -112,10 +113,10 @@ func (c *Cached) end(w *cacheChange, key string) {
 	switch w.became {
 	case becameUnsure:
 		if !planted("cacheunsure") {
-			s.raiseLocked(c.now())
+			s.raiseLocked()
 		}
 	case becameApplied:
-		s.floorAt = c.now()
+		s.raiseOthersLocked()
 		it.gen = s.gen.Add(1)
 		if shared {
 			it.raw = nil
@@ -138,8 +139,8 @@ func (c *Cached) envelopeOf(w *cacheChange, key string) []byte {
 	case resilient.OpBatchSet:
 		value = w.values[key]
 	}
-	if w.became != becameApplied || len(value) > c.room {
+	if w.became != becameApplied || len(value) > c.cfg.MaxValue {
 		return nil
 	}
-	return cacheEntry{storedAt: w.began, life: c.life, value: value}.envelope()
+	return c.envelope(value, 0, w.began)
 }

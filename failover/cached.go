@@ -14,30 +14,7 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-// CacheConfig configures WithCache. 0 is the default written beside the field;
-// a negative value is an error.
-type CacheConfig struct {
-	// MaxStale is how old a value may be that is served in place of the
-	// store's; 0 = 5m.
-	MaxStale time.Duration
-	// FillEvery is how often reads of one key fill the cache at most; 0 = 1s.
-	// With more than MaxStale a key that is read all the time can still be too
-	// old when it is needed.
-	FillEvery time.Duration
-	// MaxValue is the largest value that is cached, in bytes; 0 = 1 MiB. The
-	// cache's own limit, less 29 bytes, holds too. A larger value is not
-	// cached; it is read and written like any other.
-	MaxValue int
-	// Observer is told a Stale event for each call that the cache answered;
-	// nil = nobody. What the store does is for its own Observer.
-	Observer resilient.Observer
-}
-
 const (
-	defaultMaxStale  = 5 * time.Minute
-	defaultFillEvery = time.Second
-	defaultMaxCached = 1 << 20
-
 	// cacheTimeout bounds each call of the cache.
 	cacheTimeout = 50 * time.Millisecond
 	// cacheDown is the longest time for which a cache that failed is left alone.
@@ -47,34 +24,6 @@ const (
 	// cacheDrain is how long Close waits for values on their way to the cache.
 	cacheDrain = 500 * time.Millisecond
 )
-
-func (c CacheConfig) withDefaults() CacheConfig {
-	if c.MaxStale == 0 {
-		c.MaxStale = defaultMaxStale
-	}
-	if c.FillEvery == 0 {
-		c.FillEvery = defaultFillEvery
-	}
-	if c.MaxValue == 0 {
-		c.MaxValue = defaultMaxCached
-	}
-	return c
-}
-
-// faults returns everything that is wrong with c.
-func (c CacheConfig) faults() []error {
-	var errs []error
-	if c.MaxStale < 0 {
-		errs = append(errs, fmt.Errorf("failover: CacheConfig.MaxStale: %v is negative", c.MaxStale))
-	}
-	if c.FillEvery < 0 {
-		errs = append(errs, fmt.Errorf("failover: CacheConfig.FillEvery: %v is negative", c.FillEvery))
-	}
-	if c.MaxValue < 0 {
-		errs = append(errs, fmt.Errorf("failover: CacheConfig.MaxValue: %d is negative", c.MaxValue))
-	}
-	return errs
-}
 
 // Cached is a store with a cache that answers reads while the store is
 // unavailable. Make it with WithCache; it is safe for concurrent use.
@@ -88,13 +37,12 @@ type Cached struct {
 
 	cache     *resilient.Store // never waits longer than cacheTimeout, whatever the cache does
 	cacheName string
-	room      int // the largest value that the cache is given
 
 	seed    maphash.Seed
 	stripes []cacheStripe
 	queue   cacheQueue
 	life    uint64    // tells entries of this Cached from all others
-	start   time.Time // now is what has passed since
+	start   time.Time // of that life
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -126,17 +74,21 @@ var (
 // asked for it. A miss in kv removes what is cached.
 //
 // kv should be a *resilient.Store or a *KV: something has to end calls that
-// hang before the store can be called unavailable. cache may be any store;
-// memkv with MaxBytes suits, and one on disk keeps its answers over a restart.
-// It holds every value that is read, in the clear, and should be used for
-// nothing else. Processes may share one if their clocks agree.
+// hang before the store can be called unavailable, and before the caller's ctx
+// does. Put WithCache around a group, not a Cached into one, which would take a
+// stale answer for the member's own. cache may be any store that keeps or loses
+// what it has acknowledged; memkv with MaxBytes suits, and one on disk keeps its
+// answers over a restart. It holds every value that is read or written, in the
+// clear, and should be used for nothing else. Processes may share one if their
+// clocks agree.
 //
-// The cache never delays or fails a call of a kv that works: it is filled in
-// the background by at most eight goroutines, its calls are given 50 ms each, at
-// most 64 are under way or left behind, and after five failures in a row it is
-// left alone for 1 to 5 s. A read that the cache has to answer waits for it no
-// longer than 50 ms. A Cached takes about 1 MiB for itself, and up to 32 MiB for
-// values on their way to a slow cache.
+// The cache never delays or fails a call of a kv that works. It is filled in the
+// background, of which the caller sees a copy of the value being made, by at most
+// eight goroutines; its calls are given 50 ms each, at most 64 are under way or
+// left behind, and after five failures in a row it is left alone for 1 to 5 s. A
+// read that the cache has to answer waits for it no longer than 50 ms. A Cached
+// takes about 1 MiB for itself, and up to 32 MiB for values on their way to a
+// slow cache.
 //
 // Cached owns both stores: Close closes them (see resilient.KeepOpen). When
 // WithCache fails they are left as they were, and the error lists everything
@@ -163,12 +115,6 @@ func newCached(kv resilient.KVWithHealth, cache resilient.KV, cfg CacheConfig, s
 	if l, ok := kv.(resilient.Limited); ok {
 		c.limits = l.Limits()
 	}
-	c.room = c.cfg.MaxValue
-	if l, ok := cache.(resilient.Limited); ok {
-		if most := l.Limits().MaxValue; most > 0 {
-			c.room = min(c.room, most-cacheHeader)
-		}
-	}
 	guarded, err := resilient.Wrap(resilient.Detach(bounded, 0), resilient.Config{
 		Name: c.cacheName, Timeout: cacheTimeout, LongTimeout: cacheTimeout,
 		Breaker: breaker.Config{MaxOpenFor: cacheDown},
@@ -180,63 +126,6 @@ func newCached(kv resilient.KVWithHealth, cache resilient.KV, cfg CacheConfig, s
 	c.cache = guarded
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
-}
-
-// cachePairFaults returns everything that is wrong with a store and its cache.
-func cachePairFaults(kv, cache resilient.KVWithHealth) []error {
-	var errs []error
-	if isNil(kv) {
-		errs = append(errs, errors.New("failover: WithCache: the store is nil"))
-	}
-	if cache == nil {
-		errs = append(errs, errors.New("failover: WithCache: the cache is nil"))
-	}
-	if len(errs) > 0 {
-		return errs
-	}
-	root := resilient.Root(cache)
-	for _, used := range rootsOf(kv) {
-		if hasIdentity(root) && hasIdentity(used) && used == root {
-			return []error{errors.New("failover: WithCache: the store and the cache are the same store")}
-		}
-	}
-	return nil
-}
-
-// rootsOf returns the stores that kv decorates or joins in the end.
-func rootsOf(kv resilient.KV) []resilient.KV {
-	roots := []resilient.KV{resilient.Root(kv)}
-	for range 32 {
-		switch d := kv.(type) {
-		case *Cached:
-			roots = append(roots, resilient.Root(d.cache))
-		case *KV:
-			for _, p := range d.peers {
-				roots = append(roots, rootsOf(p.m.Store())...)
-			}
-		}
-		d, ok := kv.(interface{ Unwrap() resilient.KVWithHealth })
-		if !ok {
-			break
-		}
-		next := d.Unwrap()
-		if isNil(next) {
-			break
-		}
-		kv = next
-	}
-	return roots
-}
-
-// nameOf returns what kv is called.
-func nameOf(kv resilient.KV) string {
-	switch named := kv.(type) {
-	case *KV:
-		return named.cfg.Name
-	case interface{ Name() string }:
-		return named.Name()
-	}
-	return resilient.BackendName(kv)
 }
 
 // List is the store's: no List is cached.
@@ -275,7 +164,8 @@ func (c *Cached) Limits() resilient.Limits { return c.limits }
 
 // Close closes the store, gives values on their way to the cache up to 500 ms
 // to get there, and closes the cache. It returns what both returned; every call
-// gets the same. Later calls return ErrClosed.
+// gets the same. Later calls return ErrClosed. Close waits for its goroutines,
+// but not for a call of a cache that ignores its context.
 func (c *Cached) Close() error {
 	c.once.Do(func() {
 		c.closing.Store(true)
@@ -303,9 +193,8 @@ func (c *Cached) closeCache() error {
 	return c.cache.Close()
 }
 
-// now returns the time in nanoseconds since 1970, on a clock that never goes
-// back.
-func (c *Cached) now() int64 { return c.start.UnixNano() + int64(time.Since(c.start)) }
+// age returns how long c has lived at the time t, in nanoseconds.
+func (c *Cached) age(t time.Time) int64 { return int64(t.Sub(c.start)) }
 
 // stripe returns the one of key.
 func (c *Cached) stripe(key string) *cacheStripe {

@@ -37,8 +37,12 @@ func inCacheRig(t *testing.T, cfg failover.CacheConfig, test func(*cacheRig)) {
 		require.NoError(t, err)
 		cfg.Observer = r.events
 		r.kv = withCache(t, store, r.cache, cfg)
+		defer func() { // wakes what hangs, whatever becomes of the test
+			r.store.Up()
+			r.cache.Up()
+			require.NoError(t, r.kv.Close())
+		}()
 		test(r)
-		require.NoError(t, r.kv.Close())
 	})
 }
 
