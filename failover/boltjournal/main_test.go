@@ -15,6 +15,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(crashPath); path != "" {
+		crashChild(path)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -18,25 +18,30 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-// filesIn returns the names in the directory of path, and fails if the process
-// has one of them open.
-func filesIn(tb testing.TB, path string) (names []string) {
+// namesIn returns the names in the directory of path.
+func namesIn(tb testing.TB, path string) (names []string) {
 	tb.Helper()
-	dir := filepath.Dir(path)
-	entries, err := os.ReadDir(dir)
+	entries, err := os.ReadDir(filepath.Dir(path))
 	require.NoError(tb, err)
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
+	return names
+}
+
+// filesIn is namesIn for a directory of which the process must have no file
+// open.
+func filesIn(tb testing.TB, path string) (names []string) {
+	tb.Helper()
 	fds, err := os.ReadDir("/proc/self/fd")
 	require.NoError(tb, err)
 	for _, e := range fds {
 		target, err := os.Readlink("/proc/self/fd/" + e.Name())
 		if err == nil {
-			require.NotEqual(tb, dir, filepath.Dir(strings.TrimSuffix(target, " (deleted)")), "a descriptor is left open")
+			require.NotEqual(tb, filepath.Dir(path), filepath.Dir(strings.TrimSuffix(target, " (deleted)")), "a descriptor is left open")
 		}
 	}
-	return names
+	return namesIn(tb, path)
 }
 
 func TestOpenMakesAFileThatOnlyItsOwnerMayRead(t *testing.T) {
