@@ -46,6 +46,8 @@ var importRules = []importRule{
 		"failover is made of stores, not of drivers: those who want no file must link none"},
 	{"failover/boltjournal", []string{"resilient", "failover"}, []string{"go.etcd.io/bbolt"},
 		"the journal stands on one library and is chosen by its user"},
+	{"failover/boltjournal/cmd/*", []string{"failover/boltjournal"}, nil,
+		"an operator's command does what a program could do"},
 	{"backends/memkv", backendImports, []string{"github.com/hashicorp/golang-lru/v2", "github.com/hashicorp/golang-lru/v2/simplelru"}, oneDriver},
 	{"backends/boltkv", backendImports, []string{"go.etcd.io/bbolt", "go.etcd.io/bbolt/"}, oneDriver},
 	{"backends/badgerkv", backendImports, []string{"github.com/dgraph-io/badger/v4", "github.com/dgraph-io/badger/v4/"}, oneDriver},
@@ -73,7 +75,7 @@ var stdBans = []struct{ banned, except, why string }{
 	{"log/slog", "resilient/kvslog examples/*", "the library never logs; kvslog turns events into logs"},
 	{"expvar", "", "its init puts a handler on http.DefaultServeMux"},
 	{"net/http/pprof", "", "its init puts a handler on http.DefaultServeMux"},
-	{"flag", "examples/*", "flags belong to the program"},
+	{"flag", "examples/* failover/boltjournal/cmd/*", "flags belong to the program"},
 	{"testing", "resilient/kvtest backends/internal/*test", "only test kits may link it"},
 }
 
@@ -180,6 +182,9 @@ func TestEachImportRuleFindsWhatItForbids(t *testing.T) {
 		{"failover/boltjournal", "go.etcd.io/bbolt", ""},
 		{"failover/boltjournal", module + "/resilient", ""},
 		{"failover/boltjournal", module + "/backends/boltkv", "one library"},
+		{"failover/boltjournal", "flag", "flags belong"},
+		{"failover/boltjournal/cmd/holdfast-journal", "flag", ""},
+		{"failover/boltjournal/cmd/holdfast-journal", "go.etcd.io/bbolt", "could do"},
 		{"backends/boltkv", "go.etcd.io/bbolt/errors", ""},
 		{"backends/boltkv", "github.com/dgraph-io/badger/v4", oneDriver},
 		{"backends/boltkv", module + "/backends/memkv", oneDriver},

@@ -2,11 +2,8 @@ package boltjournal
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 
 	"github.com/holdfastkv/holdfast/failover"
@@ -99,11 +96,8 @@ func (j *journal) Open(names []string) (failover.Recovery, error) {
 
 // recovery is what c holds, as a group wants it.
 func recovery(c *contents, clean bool) failover.Recovery {
-	items := slices.SortedFunc(maps.Values(c.recs), func(a, b item) int {
-		return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.rec.Seq, b.rec.Seq))
-	})
 	r := failover.Recovery{Notes: map[string][]byte{}, Clean: clean}
-	for _, it := range items {
+	for _, it := range c.oldestFirst() {
 		r.Records = append(r.Records, it.rec)
 	}
 	for name, n := range c.notes {

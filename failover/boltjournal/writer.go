@@ -38,10 +38,11 @@ type writer struct {
 
 	mu struct {
 		sync.Mutex
-		queue  []*change // oldest first
-		closed bool
-		failed error // refuses everything while the file is in doubt
-		c      *contents
+		queue    []*change // oldest first
+		expected int       // how many are to be queued before add wakes the writer
+		closed   bool
+		failed   error // refuses everything while the file is in doubt
+		c        *contents
 	}
 }
 
@@ -72,6 +73,9 @@ func (w *writer) add(c *change) error {
 		return w.mu.failed
 	}
 	w.mu.queue = append(w.mu.queue, c)
+	if len(w.mu.queue) < w.mu.expected {
+		return nil // a wake-up for each would cost more than the commit
+	}
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -131,20 +135,34 @@ func (w *writer) run() {
 // gather waits for companions if the last commit had some.
 func (w *writer) gather() {
 	want := min(w.gathered, maxGroup)
-	if w.queued() >= want {
+	if !w.expect(want) {
 		return
 	}
 	enough := time.NewTimer(gatherTime)
 	defer enough.Stop()
-	for w.queued() < want {
+	for w.expect(want) {
 		select {
 		case <-w.wake:
 		case <-enough.C:
+			w.expect(0)
 			return
 		case <-w.stop:
 			return
 		}
 	}
+}
+
+// expect makes add wake the writer when n calls are queued, and reports false
+// if they are.
+func (w *writer) expect(n int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mu.expected = n
+	if len(w.mu.queue) >= n {
+		w.mu.expected = 0
+		return false
+	}
+	return true
 }
 
 // round commits one group.
