@@ -190,6 +190,35 @@ func TestRecordsThatAreGoodByThemselvesButNotTogetherAreAnError(t *testing.T) {
 	}
 }
 
+func TestPagesThatLeadInCirclesAreAnErrorAtOnce(t *testing.T) {
+	file, _ := used(t, 300)
+	size := os.Getpagesize()
+	circles := 0
+	for at := 2 * size; at < len(file); at += size {
+		if native.Uint16(file[at+8:]) != branchPage {
+			continue
+		}
+		b := bytes.Clone(file)
+		for i := range int(native.Uint16(b[at+10:])) { // all its children are itself
+			native.PutUint64(b[at+pageHead+i*elementSize+8:], uint64(at/size))
+		}
+		if _, err := readBytes(b); err != nil {
+			require.ErrorContains(t, err, "two places lead to it")
+			circles++
+		}
+	}
+	require.NotZero(t, circles)
+}
+
+func TestARecordThatSaysWhatThisFormatDoesNotHaveIsAnError(t *testing.T) {
+	b := item{rec: set("k", "v", 1)}.sealed().encode()
+	_, err := decodeItem([]byte("k"), b)
+	require.NoError(t, err)
+	b[recordHead-1] |= 1 << 7
+	_, err = decodeItem([]byte("k"), sealedAgain([]byte("k"), b))
+	require.ErrorIs(t, err, errUnknown)
+}
+
 func TestADamagedJournalIsNamedAndKept(t *testing.T) {
 	j, _ := open(t, newPath(t), Config{})
 	require.NoError(t, j.Put(set("k", "VALUE", 1)))

@@ -295,6 +295,10 @@ func TestAMemberThatIsOwedSomethingMustNotBeMissing(t *testing.T) {
 		{Key: "only removal is left", Remove: memberA, Seq: 5},
 	}, left.Records)
 	require.NoError(t, next.Close(true))
+	_, err = Discard(j.path, "c", Config{})
+	require.NoError(t, err)
+	_, left = openFor(t, j.path, Config{}, "a")
+	require.True(t, left.Clean)
 }
 
 func TestDiscardIsForAJournalThatIsThereAndNotInUse(t *testing.T) {
