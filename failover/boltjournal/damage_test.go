@@ -3,6 +3,7 @@ package boltjournal
 import (
 	"bytes"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -105,6 +106,25 @@ func TestEveryByteOfBothMetaPagesMatters(t *testing.T) {
 			_, err := readBytes(damaged)
 			require.Error(t, err, "page %d, byte %d: the last commit may be lost", page, at)
 		}
+	}
+}
+
+func TestMetaPagesThatAreNotOfTwoCommitsInARowAreAnError(t *testing.T) {
+	file, _ := used(t, 3)
+	transaction := func(page int) uint64 { return native.Uint64(file[page*os.Getpagesize()+pageHead+48:]) }
+	newer := 0
+	if transaction(1) > transaction(0) {
+		newer = 1
+	}
+	for page, id := range map[int]uint64{newer: transaction(newer) + 2, 1 - newer: transaction(1-newer) - 2} {
+		b := bytes.Clone(file)
+		m := b[page*os.Getpagesize()+pageHead:][:metaSize]
+		native.PutUint64(m[48:], id)
+		sum := fnv.New64a()
+		sum.Write(m[:metaSize-8])
+		native.PutUint64(m[metaSize-8:], sum.Sum64())
+		_, err := readBytes(b)
+		require.ErrorContains(t, err, "contradict")
 	}
 }
 
