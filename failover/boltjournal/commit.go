@@ -161,11 +161,18 @@ func (w *writer) commit(p *plan) (certain bool, err error) {
 	if err == nil {
 		return true, nil
 	}
+	return w.undone(err, id), err
+}
+
+// undone reports whether transaction id, whose commit failed with err, has
+// certainly left the file as it was: nothing but space was lacking, and the
+// file does not show it.
+func (w *writer) undone(err error, id int) bool {
 	if !lacksSpace(err) {
-		return false, err
+		return false
 	}
-	last, viewErr := w.f.lastCommit()
-	return viewErr == nil && last < id, err
+	last, err := w.f.lastCommit()
+	return err == nil && last < id
 }
 
 var errGone = errors.New("the file is not at its path any more")

@@ -123,7 +123,7 @@ func listen(t *testing.T, r io.Reader, keys map[string]told, writes, closes func
 }
 
 func TestAKilledProcessLosesNothingAcknowledgedAndInventsNothing(t *testing.T) {
-	kills := 60
+	kills := 40
 	if testing.Short() {
 		kills = 10
 	}

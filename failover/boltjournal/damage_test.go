@@ -3,6 +3,7 @@ package boltjournal
 import (
 	"bytes"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -82,10 +83,10 @@ func TestAFlippedByteIsAnErrorOrDoesNoHarm(t *testing.T) {
 				refused++
 			}
 			file[at] ^= with
-			if at%int(p.size) < 256 {
+			if at%int(p.size) < pageHead+metaSize {
 				at++ // every byte of each page's head
 			} else {
-				at += 1 + rng.IntN(30)
+				at += 1 + rng.IntN(100)
 			}
 		}
 		require.Greater(t, refused, 2*metaSize, "all of both meta pages, and more")
@@ -108,12 +109,31 @@ func TestEveryByteOfBothMetaPagesMatters(t *testing.T) {
 	}
 }
 
+func TestMetaPagesThatAreNotOfTwoCommitsInARowAreAnError(t *testing.T) {
+	file, _ := used(t, 3)
+	transaction := func(page int) uint64 { return native.Uint64(file[page*os.Getpagesize()+pageHead+48:]) }
+	newer := 0
+	if transaction(1) > transaction(0) {
+		newer = 1
+	}
+	for page, id := range map[int]uint64{newer: transaction(newer) + 2, 1 - newer: transaction(1-newer) - 2} {
+		b := bytes.Clone(file)
+		m := b[page*os.Getpagesize()+pageHead:][:metaSize]
+		native.PutUint64(m[48:], id)
+		sum := fnv.New64a()
+		sum.Write(m[:metaSize-8])
+		native.PutUint64(m[metaSize-8:], sum.Sum64())
+		_, err := readBytes(b)
+		require.ErrorContains(t, err, "contradict")
+	}
+}
+
 func TestSeveralDamagesAreAnErrorOrDoNoHarm(t *testing.T) {
 	file, _ := used(t, 300)
 	want, err := readBytes(file)
 	require.NoError(t, err)
 	rng := rand.New(rand.NewPCG(2, 2))
-	for range 2000 {
+	for range 1000 {
 		b := bytes.Clone(file)
 		for range 1 + rng.IntN(8) {
 			at := rng.IntN(len(b))
@@ -188,6 +208,35 @@ func TestRecordsThatAreGoodByThemselvesButNotTogetherAreAnError(t *testing.T) {
 		require.ErrorIs(t, err, ErrDamaged, name)
 		require.NoError(t, made.close())
 	}
+}
+
+func TestPagesThatLeadInCirclesAreAnErrorAtOnce(t *testing.T) {
+	file, _ := used(t, 300)
+	size := os.Getpagesize()
+	circles := 0
+	for at := 2 * size; at < len(file); at += size {
+		if native.Uint16(file[at+8:]) != branchPage {
+			continue
+		}
+		b := bytes.Clone(file)
+		for i := range int(native.Uint16(b[at+10:])) { // all its children are itself
+			native.PutUint64(b[at+pageHead+i*elementSize+8:], uint64(at/size))
+		}
+		if _, err := readBytes(b); err != nil {
+			require.ErrorContains(t, err, "two places lead to it")
+			circles++
+		}
+	}
+	require.NotZero(t, circles)
+}
+
+func TestARecordThatSaysWhatThisFormatDoesNotHaveIsAnError(t *testing.T) {
+	b := item{rec: set("k", "v", 1)}.sealed().encode()
+	_, err := decodeItem([]byte("k"), b)
+	require.NoError(t, err)
+	b[recordHead-1] |= 1 << 7
+	_, err = decodeItem([]byte("k"), sealedAgain([]byte("k"), b))
+	require.ErrorIs(t, err, errUnknown)
 }
 
 func TestADamagedJournalIsNamedAndKept(t *testing.T) {

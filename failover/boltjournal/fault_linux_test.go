@@ -74,7 +74,9 @@ func TestAFullDiskRefusesAndHarmsNothing(t *testing.T) {
 func TestAFailedSyncLeadsToANewFileAndServiceGoesOn(t *testing.T) {
 	j, _ := open(t, newPath(t), Config{})
 	spare(t, j)
-	require.NoError(t, j.Note("n", []byte("fact")))
+	fact := []byte("fact")
+	require.NoError(t, j.Note("n", fact))
+	copy(fact, "xxxx") // the journal has its own copy
 	before := j.w.f.info
 	divert(t, j, "/dev/null") // takes every write and cannot sync
 	err := j.Put(set("k", "doubtful", 2))
@@ -86,6 +88,14 @@ func TestAFailedSyncLeadsToANewFileAndServiceGoesOn(t *testing.T) {
 	require.Equal(t, map[string]string{"k": "old", "l": "new"}, keysOf(t, left.Records))
 	require.Equal(t, map[string][]byte{"n": []byte("fact")}, left.Notes)
 	require.True(t, left.Clean)
+}
+
+func TestOnlyALackOfSpaceThatLeftNoTraceIsARefusal(t *testing.T) {
+	j, _ := open(t, newPath(t), Config{})
+	n := commits(t, j)
+	require.True(t, j.w.undone(syscall.ENOSPC, n+1))
+	require.False(t, j.w.undone(syscall.ENOSPC, n), "the file shows it")
+	require.False(t, j.w.undone(syscall.EIO, n+1))
 }
 
 func TestWhileNoNewFileCanBeMadeEveryChangeIsRefused(t *testing.T) {

@@ -34,8 +34,9 @@ type journal struct {
 // within Config.LockTimeout while somebody else has the journal open. All
 // errors name the file.
 //
-// The group that is given the journal closes it. Its methods are safe for
-// concurrent use. The values of records are not copied: as with any Journal
+// The group that is given the journal closes it; where failover.New fails, its
+// caller may, whoever has closed it before. Its methods are safe for concurrent
+// use. The values of records are not copied: as with any Journal
 // they must not change while the journal has them.
 func Open(path string, cfg Config) (failover.Journal, error) {
 	path, err := absolute(path)

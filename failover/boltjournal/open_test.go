@@ -133,6 +133,19 @@ func TestOpenWaitsForTheLockAsLongAsItIsTold(t *testing.T) {
 	require.NoError(t, result(t, next))
 }
 
+func TestTheLockOfAFileThatHasBeenReplacedIsWorthNothing(t *testing.T) {
+	path := newPath(t)
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	f, err := openRegular(path, os.O_RDWR) // and then it has to wait for its lock
+	require.NoError(t, err)
+	defer func() { require.NoError(t, f.Close()) }()
+	require.NoError(t, os.WriteFile(path+newSuffix, nil, 0o600))
+	require.NoError(t, os.Rename(path+newSuffix, path))
+	ok, err := lockAt(f, path, false)
+	require.NoError(t, err)
+	require.False(t, ok)
+}
+
 func TestOpenRefusesWhatIsNotARegularFile(t *testing.T) {
 	dir := t.TempDir()
 	target, link, fifo := filepath.Join(dir, "target"), filepath.Join(dir, "link"), filepath.Join(dir, "fifo")
@@ -295,6 +308,10 @@ func TestAMemberThatIsOwedSomethingMustNotBeMissing(t *testing.T) {
 		{Key: "only removal is left", Remove: memberA, Seq: 5},
 	}, left.Records)
 	require.NoError(t, next.Close(true))
+	_, err = Discard(j.path, "c", Config{})
+	require.NoError(t, err)
+	_, left = openFor(t, j.path, Config{}, "a")
+	require.True(t, left.Clean)
 }
 
 func TestDiscardIsForAJournalThatIsThereAndNotInUse(t *testing.T) {
