@@ -22,8 +22,7 @@ type disk struct {
 	mu    sync.Mutex // guards all below
 	recs  map[string]diskRecord
 	notes map[string][]byte
-	dirty bool // opened, and not closed cleanly since
-	seq   uint64
+	dirty bool                         // opened, and not closed cleanly since
 	log   *writeLog                    // gets a line per change; nil = nobody
 	fault func(line string) diskFailed // asked before each change; nil = all is well
 }
@@ -191,7 +190,6 @@ func (j *diskJournal) Put(recs ...failover.Record) error {
 	}
 	return j.write("put "+strings.Join(lines, "; "), func() {
 		for _, r := range kept {
-			j.d.seq = max(j.d.seq, r.Seq)
 			if r.Empty() {
 				delete(j.d.recs, r.Key)
 			} else {
@@ -208,7 +206,7 @@ func (j *diskJournal) Forget(recs ...failover.Record) error {
 	}
 	return j.write("forget "+strings.Join(keys, "; "), func() {
 		for _, r := range recs {
-			if j.d.recs[r.Key].Seq == r.Seq {
+			if j.d.recs[r.Key].Seq <= r.Seq {
 				delete(j.d.recs, r.Key)
 			}
 		}
@@ -260,7 +258,7 @@ func inDiskRig(t *testing.T, n int, change func(*failover.Config), test func(r *
 		}, func(r *rig) { test(r, d, l) })
 }
 
-// set makes a record of a set.
+// setRecord returns the record of a set that one member is owed.
 func setRecord(key, value string, seq uint64) failover.Record {
 	return failover.Record{Key: key, Value: []byte(value), Owed: 1, Seq: seq}
 }
