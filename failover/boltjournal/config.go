@@ -5,10 +5,12 @@ import "time"
 // Config is what Open takes; the zero Config works.
 type Config struct {
 	// MaxKeys bounds how many records the journal holds; 0 = 1,000,000,
-	// negative = no bound. A group keeps every record in memory too.
+	// negative = no bound. So many take 0.3 GB of memory in the journal, and
+	// more in the group, besides keys and values (BenchmarkOpen).
 	MaxKeys int
 	// MaxBytes bounds the keys and values of all records together; 0 = 1 GiB,
-	// negative = no bound. The file is larger: see the package documentation.
+	// 1 KiB for each of MaxKeys, negative = no bound. They are in memory too,
+	// and the file is larger and needs its room twice when it is opened.
 	MaxBytes int64
 	// LockTimeout is how long Open waits while somebody else has the journal
 	// open; 0 = 1s, negative = one try.
