@@ -31,8 +31,9 @@ type Journal interface {
 	// nothing (Record.Empty) removes that of its key. It is durable when Put
 	// returns nil. After an error it may be durable or not.
 	Put(recs ...Record) error
-	// Forget removes records that have not been replaced since: those whose
-	// Seq is still that of their key. It is durable when Forget returns nil.
+	// Forget removes the records of its keys, unless they are newer: a record
+	// whose Seq is greater than the one given stays. It is durable when Forget
+	// returns nil.
 	Forget(recs ...Record) error
 	// Note keeps a fact of the group's own under a name, in place of the last;
 	// nil removes it. It is durable when Note returns nil.
@@ -46,7 +47,7 @@ type Journal interface {
 // Record is what is owed of one key.
 type Record struct {
 	Key    string
-	Value  []byte // of a Set; the journal must not change it
+	Value  []byte // of a Set; neither the journal nor the group changes it
 	Delete bool
 	Owed   Members // who has not got it
 	// Remove is who may hold a copy that must be removed once nobody is owed
@@ -177,7 +178,7 @@ func (j *memoryJournal) Forget(recs ...Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, r := range recs {
-		if j.kept[r.Key].seq == r.Seq {
+		if j.kept[r.Key].seq <= r.Seq {
 			j.removeLocked(r.Key)
 		}
 	}

@@ -49,8 +49,8 @@ var (
 // New returns a group of members, the most wanted first. A member that is a
 // *resilient.Store is used as it is; every other one is wrapped with
 // Config.Member. The group owns its members: Close closes them (see
-// resilient.KeepOpen). When New fails, they are left as they were, and the
-// error lists everything that is wrong.
+// resilient.KeepOpen). When New fails, they are left as they were, the error
+// lists everything that is wrong, and Config.Journal is the caller's to close.
 func New(cfg Config, members ...resilient.KVWithHealth) (*KV, error) {
 	errs := append(cfg.faults(), memberFaults(members)...)
 	if err := join(errs); err != nil {
