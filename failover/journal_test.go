@@ -51,6 +51,13 @@ func (d *disk) record(key string) string {
 	return ""
 }
 
+// seq returns the number of the record of key.
+func (d *disk) seq(key string) uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.recs[key].Seq
+}
+
 // noted returns the names of the notes.
 func (d *disk) noted() []string {
 	d.mu.Lock()
