@@ -68,12 +68,8 @@ func (c *Cached) missed(s *cacheStripe, key string) {
 func (c *Cached) remove(s *cacheStripe, key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	gen := s.gen.Load()
-	if !planted("cachemissfill") {
-		gen = s.gen.Add(1)
-	}
 	s.markLocked(key, c.age(time.Now()), c.cfg.FillEvery, true)
-	c.replaceLocked(s, key, cacheItem{gen: gen})
+	c.replaceLocked(s, key, cacheItem{gen: s.gen.Add(1)})
 }
 
 // replaceLocked has the entry of key replaced by it, or removed; if that

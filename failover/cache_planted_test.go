@@ -22,7 +22,6 @@ var cacheBugs = []struct{ bug, rule string }{
 	{"cachelate", "a fill that may still reach the cache is never served"},
 	{"cacheback", "a key that was written is no longer known to be gone"},
 	{"cachemiss", "a miss removes what is cached"},
-	{"cachemissfill", "a fill does not come after a miss that its read has not seen"},
 	{"cacheshared", "of writes side by side none is cached"},
 	{"cachelife", "entries of another life have other generations"},
 	{"cachestamp", "a value's age counts from before the store was asked"},

@@ -3,6 +3,7 @@ package failover_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,6 +117,39 @@ func TestAMissInABatchRemovesWhatIsCached(t *testing.T) {
 		require.Empty(t, values)
 		r.store.Down()
 		r.gone("k")
+	})
+}
+
+// There is more than one thing that keeps the late fill out; here so many keys
+// are gone that only the generation does.
+func TestAReadThatIsLateDoesNotBringBackWhatAMissHasRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newTruth()
+		fault := kvtest.NewFault(store)
+		c, err := failover.WithCacheStripes(fault, openMem(t), failover.CacheConfig{}, 1)
+		require.NoError(t, err)
+		for _, key := range []string{"none1", "none2", "none3", "none4"} {
+			_, err := c.GetRaw(t.Context(), key)
+			require.ErrorIs(t, err, resilient.ErrNotFound)
+		}
+		value := "v"
+		store.apply("v", "k", &value)
+		store.setSlow(30*time.Millisecond, 0)
+		var late sync.WaitGroup
+		late.Go(func() {
+			got, err := c.GetRaw(t.Context(), "k")
+			require.NoError(t, err)
+			require.Equal(t, "v", string(got))
+		})
+		time.Sleep(time.Millisecond)
+		store.apply("gone", "k", nil)
+		_, err = c.GetRaw(t.Context(), "k")
+		require.ErrorIs(t, err, resilient.ErrNotFound)
+		late.Wait()
+		fault.Down()
+		_, err = c.GetRaw(t.Context(), "k")
+		require.ErrorIs(t, err, resilient.ErrRefused)
+		require.NoError(t, c.Close())
 	})
 }
 
