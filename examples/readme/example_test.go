@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"time"
 
 	"github.com/holdfastkv/holdfast/backends/badgerkv"
 	"github.com/holdfastkv/holdfast/backends/boltkv"
+	"github.com/holdfastkv/holdfast/backends/memkv"
 	"github.com/holdfastkv/holdfast/breaker"
 	"github.com/holdfastkv/holdfast/failover"
 	"github.com/holdfastkv/holdfast/resilient"
@@ -66,5 +68,33 @@ func Example_failover() {
 	// set: <nil>, by badger, owed to 1 store
 	// handed back: <nil> map[]
 	// get: 1815 <nil>, by bolt
+	// close: <nil>
+}
+
+func Example_cache() {
+	store, err1 := boltkv.Open("prices.db", boltkv.Config{})
+	guarded, err2 := resilient.Wrap(store, resilient.Config{})
+	cache, err3 := memkv.New(memkv.Config{MaxBytes: 64 << 20})
+	if err := errors.Join(err1, err2, err3); err != nil {
+		log.Fatal(err)
+	}
+	prices, err := failover.WithCache(guarded, cache, failover.CacheConfig{MaxStale: time.Hour})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var receipt resilient.Receipt
+	ctx := resilient.WithReceipt(context.Background(), &receipt)
+
+	fmt.Println("set:", prices.SetRaw(ctx, "tea", []byte("4.20")))
+	_ = guarded.Breaker().Force(breaker.Open, "maintenance") // as an outage would
+	value, err := prices.GetRaw(ctx, "tea")
+	fmt.Printf("get: %s %v, stale: %v\n", value, err, receipt.Stale)
+	err = prices.SetRaw(ctx, "tea", []byte("4.50"))
+	fmt.Println("writes are refused:", errors.Is(err, resilient.ErrRefused))
+	fmt.Println("close:", prices.Close()) // closes the store and the cache
+	// Output:
+	// set: <nil>
+	// get: 4.20 <nil>, stale: true
+	// writes are refused: true
 	// close: <nil>
 }
