@@ -177,17 +177,19 @@ func crossRemovals(t *testing.T, slow time.Duration) {
 		return &hooked{KVWithHealth: kv, del: func(ctx context.Context, key string) error {
 			removing.Store(true)
 			defer removing.Store(false)
-			time.Sleep(slow)
+			defer time.Sleep(slow / 2) // the answer takes its time too
+			time.Sleep(slow / 2)
 			return kv.Delete(ctx, key)
 		}}
 	}, func(r *rig) {
-		for _, value := range []string{"1", "2", "3", "4"} {
+		for n, value := range []string{"1", "2", "3", "4"} {
 			r.faults[0].FailWrites(nil)
 			r.set("k", value)
 			r.faults[0].Up()
 			for !removing.Load() {
 				time.Sleep(time.Millisecond)
 			}
+			time.Sleep(slow * time.Duration(n) / 4) // before the copy goes, and after that
 			r.faults[0].FailWrites(nil)
 			r.set("k", value+" again")
 			r.reads("k", value+" again")
