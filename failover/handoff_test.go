@@ -602,3 +602,34 @@ func TestWritesWhileTheFirstIsHeldBackGoToTheStandInAndBackAgain(t *testing.T) {
 		r.reads("k", "3")
 	})
 }
+
+// A caller that matches ErrRefused takes it that nothing was applied.
+func TestRegression_AWriteThatWasSentMatchesRefusedWhenTheJournalRefusesItsRecord(t *testing.T) {
+	noRoom := &simError{"no room", resilient.ErrRefused}
+	t.Run("owed after it was sent", func(t *testing.T) {
+		inDiskRig(t, 2, unbreakable, func(r *rig, d *disk, _ *writeLog) {
+			r.faults[0].FailWrites(nil)
+			d.fails(failing("put", noRoom, false))
+			err := r.kv.SetRaw(r.ctx, "k", []byte("v"))
+			r.holds(1, "k", "v")
+			require.ErrorIs(t, err, resilient.ErrAmbiguous)
+			require.NotErrorIs(t, err, resilient.ErrRefused)
+		})
+	})
+	t.Run("refused by all, and not taken back", func(t *testing.T) {
+		inDiskRig(t, 2, both(strict, unbreakable), func(r *rig, d *disk, _ *writeLog) {
+			r.faults[0].FailWrites(nil)
+			r.faults[1].FailWrites(nil)
+			d.fails(func(line string) diskFailed {
+				if line == "put k" {
+					return diskFailed{err: noRoom}
+				}
+				return diskFailed{}
+			})
+			err := r.kv.SetRaw(r.ctx, "k", []byte("v"))
+			require.NotEmpty(t, d.record("k"), "a restart rolls it forward")
+			require.ErrorIs(t, err, resilient.ErrAmbiguous)
+			require.NotErrorIs(t, err, resilient.ErrRefused)
+		})
+	})
+}

@@ -23,6 +23,7 @@ type disk struct {
 	recs  map[string]diskRecord
 	notes map[string][]byte
 	dirty bool                         // opened, and not closed cleanly since
+	exact bool                         // Forget removes a record only if its Seq is that of the record
 	log   *writeLog                    // gets a line per change; nil = nobody
 	fault func(line string) diskFailed // asked before each change; nil = all is well
 }
@@ -213,7 +214,7 @@ func (j *diskJournal) Forget(recs ...failover.Record) error {
 	}
 	return j.write("forget "+strings.Join(keys, "; "), func() {
 		for _, r := range recs {
-			if j.d.recs[r.Key].Seq <= r.Seq {
+			if seq := j.d.recs[r.Key].Seq; seq == r.Seq || seq < r.Seq && !j.d.exact {
 				delete(j.d.recs, r.Key)
 			}
 		}

@@ -267,3 +267,26 @@ func TestCloseWithADurableJournalKeepsTheRemovals(t *testing.T) {
 		require.Empty(t, r.lost())
 	})
 }
+
+func TestRegression_ACopyAtASlowStandInIsRemovedForEver(t *testing.T) {
+	crossRemovals(t, 30*time.Millisecond) // longer than the key's lock is held
+}
+
+func TestRegression_WhatASlowMemberIsOwedAfterALostAnswerIsHandedBackForEver(t *testing.T) {
+	l := &writeLog{}
+	inRigOf(t, 2, unbreakable, func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+		if i == 0 {
+			return l.logged(kv, 30*time.Millisecond) // longer than the key's lock is held
+		}
+		return kv
+	}, func(r *rig) {
+		r.faults[0].AckLost(1)
+		r.set("k", "1")
+		r.set("k", "2") // while the first call can still apply
+		l.forget()
+		time.Sleep(time.Minute)
+		require.Empty(t, r.kv.Owed(), "%d hand-backs later", len(l.all()))
+		require.LessOrEqual(t, len(l.all()), 2)
+		r.holds(0, "k", "2")
+	})
+}

@@ -540,3 +540,70 @@ func TestWhatAMemoryJournalOwedIsLostWithItsProcess(t *testing.T) {
 		v.holds(1, "k", "v") // left behind
 	})
 }
+
+func TestRegression_ANewOrderOfAHandoffsMembersLosesWhatTheFirstWasOwed(t *testing.T) {
+	inLives(t, 2, func(v *lives) {
+		v.begin(handoff, 0, 1)
+		v.faults[0].FailWrites(nil)
+		v.set("k", "v")
+		v.end()
+		v.faults[0].Up()
+		if v.unready(handoff, 1, 0) != nil {
+			return // to refuse the new order is as good
+		}
+		v.reads("k", "v")
+		v.settled()
+		v.reads("k", "v")
+	})
+}
+
+func TestRegression_ANewOrderOfAHandoffsMembersRemovesWhatTheNewFirstHas(t *testing.T) {
+	inLives(t, 2, func(v *lives) {
+		v.begin(both(handoff, unbreakable), 0, 1)
+		v.withRemoval("k", "v")
+		v.end()
+		v.faults[1].Up()
+		if v.unready(handoff, 1, 0) != nil {
+			return // to refuse the new order is as good
+		}
+		v.settled()
+		v.reads("k", "v") // the first's answers count, and it had it
+	})
+}
+
+func TestRegression_AMirrorStrictTrustsTheMembersOfAMirrorThatCrashed(t *testing.T) {
+	inLives(t, 2, func(v *lives) {
+		v.begin(mirror, 0, 1)
+		v.cutOff()
+		v.begin(strict, 0, 1)
+		v.reads("k", "v")
+		v.faults[0].Down()
+		v.unsure("k") // a miss would un-see it
+	})
+}
+
+// Journal says that Forget removes records whose Seq is still that of their
+// key. After a Put that failed the group forgets a Seq that no record has.
+func TestRegression_ARecordWhosePutFailedIsNeverForgottenAndComesBackOverANewerWrite(t *testing.T) {
+	inLives(t, 2, func(v *lives) {
+		v.d.exact = true
+		v.begin(both(handoff, unbreakable), 0, 1)
+		v.faults[0].FailWrites(nil)
+		v.faults[1].FailWrites(nil)
+		v.d.fails(func(line string) diskFailed {
+			if line == "put k" {
+				return diskFailed{err: errors.New("torn")}
+			}
+			return diskFailed{}
+		})
+		require.ErrorIs(t, v.kv.SetRaw(v.ctx, "k", []byte("ambiguous")), resilient.ErrAmbiguous)
+		v.d.fails(nil)
+		v.faults[0].Up()
+		v.faults[1].Up()
+		time.Sleep(time.Minute)
+		v.set("k", "newer")
+		v.crash()
+		v.begin(handoff, 0, 1)
+		v.reads("k", "newer")
+	})
+}
