@@ -150,12 +150,21 @@ func (w *spread) late(r result) {
 	}
 }
 
-// isTainted reports whether another call to p could take effect after the one
-// that sent it e, or still can.
+// isTainted reports whether e was written to p while an earlier call could take
+// effect there, or one still can.
 func (f *KV) isTainted(e *entry, p *peer) bool {
+	s := f.overlay.stripe(e.key)
+	s.mu.Lock()
+	tainted := e.tainted.has(p.i)
+	s.mu.Unlock()
+	return tainted || f.isBlocked(e, p)
+}
+
+// isBlocked reports whether another call to p can still take effect on e's key.
+func (f *KV) isBlocked(e *entry, p *peer) bool {
 	quiet := p.quieting.before(time.Now())
 	s := f.overlay.stripe(e.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return e.tainted.has(p.i) || e.blocked(p, quiet)
+	return e.blocked(p, quiet)
 }

@@ -31,7 +31,7 @@ func (w *spread) finish(ctx context.Context) outcome {
 	}
 	switch {
 	case err != nil:
-		o.err = &Error{Op: w.op, Class: resilient.Failed, Members: w.errs, reason: err}
+		o.err = &Error{Op: w.op, Class: resilient.Failed, Members: w.errs, reason: ambiguous(err)}
 	case w.acked == 0 && !f.journal.Durable():
 		o.err = &Error{Op: w.op, Class: resilient.Failed, Members: w.errs}
 	}
@@ -67,7 +67,7 @@ func (w *spread) revert() error {
 	err := w.refusal()
 	if len(recs) > 0 && !planted("lazyrevert") {
 		if failed := f.journal.Put(recs...); failed != nil {
-			err = &Error{Op: w.op, Class: resilient.Failed, Members: w.errs, reason: failed}
+			err = &Error{Op: w.op, Class: resilient.Failed, Members: w.errs, reason: ambiguous(failed)}
 		}
 	}
 	for _, e := range w.entries {
@@ -79,6 +79,15 @@ func (w *spread) revert() error {
 		f.retireIdle(newest)
 	}
 	f.journal.Release(w.keys, w.bytes)
+	return err
+}
+
+// ambiguous returns the journal's error as the reason of an ambiguous write: that
+// the journal refused a record does not mean that nothing was applied.
+func ambiguous(err error) error {
+	if errors.Is(err, resilient.ErrRefused) {
+		return errors.New(err.Error())
+	}
 	return err
 }
 

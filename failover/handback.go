@@ -278,7 +278,7 @@ func (t *task) late(err error) (step, error) {
 		return gone, err
 	}
 	defer s.unlock()
-	if f.isTainted(t.e, t.p) {
+	if f.isBlocked(t.e, t.p) {
 		return skipped, nil
 	}
 	return t.done(), nil

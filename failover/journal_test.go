@@ -23,7 +23,6 @@ type disk struct {
 	recs  map[string]diskRecord
 	notes map[string][]byte
 	dirty bool                         // opened, and not closed cleanly since
-	exact bool                         // Forget removes a record only if its Seq is that of the record
 	log   *writeLog                    // gets a line per change; nil = nobody
 	fault func(line string) diskFailed // asked before each change; nil = all is well
 }
@@ -59,11 +58,12 @@ func (d *disk) seq(key string) uint64 {
 	return d.recs[key].Seq
 }
 
-// noted returns the names of the notes.
+// noted returns the names of what is noted, but for that of the mode.
 func (d *disk) noted() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Sorted(maps.Keys(d.notes))
+	names := slices.Sorted(maps.Keys(d.notes))
+	return slices.DeleteFunc(names, func(name string) bool { return name == "strict" })
 }
 
 // fails sets what fails from now on; nil = nothing.
@@ -214,7 +214,7 @@ func (j *diskJournal) Forget(recs ...failover.Record) error {
 	}
 	return j.write("forget "+strings.Join(keys, "; "), func() {
 		for _, r := range recs {
-			if seq := j.d.recs[r.Key].Seq; seq == r.Seq || seq < r.Seq && !j.d.exact {
+			if j.d.recs[r.Key].Seq <= r.Seq {
 				delete(j.d.recs, r.Key)
 			}
 		}

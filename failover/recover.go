@@ -13,6 +13,10 @@ const (
 	rebuilt    = "rebuilt: "
 )
 
+// strict is the note that the group's mode is MirrorStrict, in which a crash
+// leaves no member with less than the others.
+const strict = "strict"
+
 // takeOver makes what an earlier process has left in the journal this group's,
 // before its first call: what was owed still is, and what was about to be sent
 // is rolled forward. Calls of that process may still take effect: of the keys
@@ -49,8 +53,17 @@ func (f *KV) takeOver(left Recovery) error {
 			p.complete.Store(false)
 		}
 	}
-	if f.cfg.Writes == Mirror && !left.Clean {
-		return f.distrust()
+	_, wasStrict := left.Notes[strict]
+	if f.cfg.Writes != Handoff && !left.Clean && !wasStrict {
+		if err := f.distrust(); err != nil {
+			return err
+		}
+	}
+	switch isStrict := f.cfg.Writes == MirrorStrict; {
+	case isStrict && !wasStrict:
+		return f.journal.Note(strict, []byte{1})
+	case wasStrict && !isStrict:
+		return f.journal.Note(strict, nil)
 	}
 	return nil
 }
@@ -61,20 +74,18 @@ func (f *KV) taken(r Record, all Members) (*entry, error) {
 	e.owed, e.remove = r.Owed&all, r.Remove&all
 	e.kept = recorded{e.owed, e.remove}
 	switch {
-	case f.cfg.Writes == Handoff:
-		// What a mirror owed to others than the first they do not need; they
-		// may have an older copy.
-		e.remove |= e.owed.without(0)
-		e.owed &= member(0)
-	case e.remove != 0:
+	case f.cfg.Writes != Handoff && e.remove != 0:
 		return nil, errors.New("failover: Config.Writes: the journal holds removals of a group in mode handoff: " +
+			"let that group Flush first")
+	case f.cfg.Writes == Handoff && (e.owed.without(0) != 0 || e.remove.has(0)):
+		return nil, errors.New("failover: Config.Writes: the journal is of a group in another mode, or with another first member: " +
 			"let that group Flush first")
 	}
 	return e, nil
 }
 
 // distrust takes every member but the first for incomplete from now on: writes
-// that the last process was making when it ended may be on some members only,
+// that a mirror's process was making when it died may be on some members only,
 // and nobody knows which.
 func (f *KV) distrust() error {
 	for _, p := range f.peers[1:] {

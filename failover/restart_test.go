@@ -399,26 +399,19 @@ func TestAJournalThatOwesSomethingToNoMemberStopsNew(t *testing.T) {
 	})
 }
 
-func TestAHandoffTakesWhatAMirrorOwedToOthersForCopiesToRemove(t *testing.T) {
+func TestAHandoffDoesNotStartOnWhatAMirrorOwedToOthersThanTheFirst(t *testing.T) {
 	inLives(t, 2, func(v *lives) {
 		v.begin(mirror, 0, 1)
 		v.set("k", "old")
 		v.faults[1].FailWrites(nil)
 		v.set("k", "new")
-		v.set("fresh", "new")
 		v.end()
 		require.Equal(t, "k=new owed:mem-2", v.d.record("k"))
-		v.begin(handoff, 0, 1)
-		require.Empty(t, v.kv.Owed())
-		v.reads("k", "new")
-		v.faults[0].FailReads(nil)
-		v.unsure("k")
-		v.faults[0].Up()
+		require.ErrorContains(t, v.unready(handoff, 0, 1), "Flush")
+		v.begin(mirror, 0, 1) // nothing was changed by the attempt
 		v.faults[1].Up()
 		v.settled()
-		v.lacks(1, "k")
-		v.holds(0, "k", "new")
-		v.holds(0, "fresh", "new")
+		v.holds(1, "k", "new")
 	})
 }
 
@@ -579,31 +572,5 @@ func TestRegression_AMirrorStrictTrustsTheMembersOfAMirrorThatCrashed(t *testing
 		v.reads("k", "v")
 		v.faults[0].Down()
 		v.unsure("k") // a miss would un-see it
-	})
-}
-
-// Journal says that Forget removes records whose Seq is still that of their
-// key. After a Put that failed the group forgets a Seq that no record has.
-func TestRegression_ARecordWhosePutFailedIsNeverForgottenAndComesBackOverANewerWrite(t *testing.T) {
-	inLives(t, 2, func(v *lives) {
-		v.d.exact = true
-		v.begin(both(handoff, unbreakable), 0, 1)
-		v.faults[0].FailWrites(nil)
-		v.faults[1].FailWrites(nil)
-		v.d.fails(func(line string) diskFailed {
-			if line == "put k" {
-				return diskFailed{err: errors.New("torn")}
-			}
-			return diskFailed{}
-		})
-		require.ErrorIs(t, v.kv.SetRaw(v.ctx, "k", []byte("ambiguous")), resilient.ErrAmbiguous)
-		v.d.fails(nil)
-		v.faults[0].Up()
-		v.faults[1].Up()
-		time.Sleep(time.Minute)
-		v.set("k", "newer")
-		v.crash()
-		v.begin(handoff, 0, 1)
-		v.reads("k", "newer")
 	})
 }

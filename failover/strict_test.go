@@ -41,6 +41,7 @@ func TestInMirrorStrictTheIntentIsDurableBeforeAnythingIsSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inDiskRig(t, 2, strict, func(r *rig, d *disk, l *writeLog) {
+				l.forget()
 				require.NoError(t, c.write(r))
 				require.Equal(t, c.want, l.all()[0])
 				require.ElementsMatch(t, c.sent, l.all()[1:1+len(c.sent)])
