@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -53,10 +54,15 @@ type cacheSim struct {
 // cacheKnowledge is what the process has been told in its life.
 type cacheKnowledge struct {
 	least  map[string]int // key -> number of the newest acknowledged write
-	gone   map[string]int // key -> number of the newest write that left nothing, as a read was told
+	gone   map[string]cacheMiss
 	unsure map[string]int // key -> when its latest ambiguous write began
 	seen   map[keyed]int  // key, value -> when a call ended that wrote or read it
+	wrote  map[keyed]int  // ... that wrote it
 }
+
+// cacheMiss is the newest miss of a key, by the number of the write that left
+// nothing, and when the read began that was told.
+type cacheMiss struct{ number, began int }
 
 // cacheServed is an answer of the cache.
 type cacheServed struct {
@@ -89,7 +95,7 @@ func newCacheSim(dice cacheDice) *cacheSim {
 // start begins a life of the process: what it was told before is forgotten.
 func (s *cacheSim) start() error {
 	s.mu.Lock()
-	s.cacheKnowledge = cacheKnowledge{map[string]int{}, map[string]int{}, map[string]int{}, map[keyed]int{}}
+	s.cacheKnowledge = cacheKnowledge{map[string]int{}, map[string]cacheMiss{}, map[string]int{}, map[keyed]int{}, map[keyed]int{}}
 	s.mu.Unlock()
 	store, err := resilient.Wrap(resilient.KeepOpen(s.store), resilient.Config{
 		Timeout: cacheSimTimeout, LongTimeout: cacheSimTimeout,
@@ -130,7 +136,7 @@ type cacheCall struct {
 	began   int
 	at      time.Time
 	least   map[string]int // as they were when it began
-	gone    map[string]int
+	gone    map[string]cacheMiss
 	unsure  map[string]int
 	receipt resilient.Receipt
 	writes  bool
@@ -141,6 +147,9 @@ func (s *cacheSim) begin(name string, writes bool, keys ...string) *cacheCall {
 	defer s.mu.Unlock()
 	for _, key := range keys {
 		s.flying[key]++
+		if writes {
+			s.wrote[keyed{key, name}] = math.MaxInt // until it is acknowledged
+		}
 	}
 	return &cacheCall{
 		s: s, name: name, keys: keys, writes: writes, began: s.tickLocked(), at: time.Now(),
@@ -172,7 +181,9 @@ func (c *cacheCall) read(key string, value []byte, err error) {
 	now := s.tickLocked()
 	s.flying[key]--
 	if errors.Is(err, resilient.ErrNotFound) {
-		s.gone[key] = max(s.gone[key], s.truth.missOf(key, c.name))
+		if number := s.truth.missOf(key, c.name); number > s.gone[key].number {
+			s.gone[key] = cacheMiss{number, c.began}
+		}
 		if c.receipt.Stale {
 			s.bad("%s: a miss from the cache", c.name)
 		}
@@ -196,8 +207,8 @@ func (c *cacheCall) read(key string, value []byte, err error) {
 	switch {
 	case r.seq < c.least[key]:
 		s.bad("%s: %s=%s is write %d, older than %d", c.name, key, name, r.seq, c.least[key])
-	case r.seq < c.gone[key] && s.seen[keyed{key, name}] > 0: // a fill of an earlier life may come late
-		s.bad("%s: %s=%s is write %d, and %d was missed", c.name, key, name, r.seq, c.gone[key])
+	case r.seq < c.gone[key].number && s.knewOf(key, name, c.gone[key]):
+		s.bad("%s: %s=%s is write %d, and %d was missed", c.name, key, name, r.seq, c.gone[key].number)
 	case s.seen[keyed{key, name}] < c.unsure[key] && s.flying[key] == 0: // else another call may be about to tell that it has seen it
 		s.bad("%s: %s=%s was stored before an ambiguous write", c.name, key, name)
 	case age > s.cfg.MaxStale || age < 0:
@@ -205,6 +216,13 @@ func (c *cacheCall) read(key string, value []byte, err error) {
 	case !r.ended.IsZero() && time.Since(r.ended) > age:
 		s.bad("%s: %s=%s was replaced %v ago, and is said to be %v old", c.name, key, name, time.Since(r.ended), age)
 	}
+}
+
+// knewOf reports whether a miss must have removed a value: not if the write of
+// it was acknowledged later, and not if only an earlier life knew it, a fill of
+// which may come late.
+func (s *cacheSim) knewOf(key, name string, miss cacheMiss) bool {
+	return s.seen[keyed{key, name}] > 0 && s.wrote[keyed{key, name}] < miss.began
 }
 
 // wrote judges the answer to a write.
@@ -225,7 +243,7 @@ func (c *cacheCall) wrote(err error) {
 		case err == nil:
 			r, _ := s.truth.numberOf(key, c.name)
 			s.least[key] = max(s.least[key], r.seq)
-			s.seen[keyed{key, c.name}] = now
+			s.seen[keyed{key, c.name}], s.wrote[keyed{key, c.name}] = now, now
 		case errors.Is(err, resilient.ErrAmbiguous):
 			s.unsure[key] = max(s.unsure[key], c.began)
 		}

@@ -9,7 +9,8 @@
 //	a write:           set on bolt: refused: kvtest: the store is down
 //
 // What the cache answers is marked and has an age, a value older than MaxStale
-// is no answer, and a write that the store does not take is refused.
+// is no answer, and a write that the store does not take is refused. Once health
+// checks have found the store away, its error is that the breaker is open.
 package main
 
 import (
