@@ -235,6 +235,7 @@ func (r *rebuild) owe(e *entry, cause error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.listed = f.backlog.set(nil, e, time.Now())
+	r.p.nudge()
 	return err
 }
 

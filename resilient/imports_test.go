@@ -60,6 +60,7 @@ var importRules = []importRule{
 	{"backends/postgreskv", backendImports, []string{"github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/"}, oneDriver},
 	{"backends/internal/*", backendImports, nil,
 		"what backends share must not carry one backend's driver into another"},
+	{"docs", nil, nil, "documents hold no code; their test compares them with the source"},
 	{"examples/*", []string{"breaker", "resilient", "resilient/", "failover", "failover/", "backends/"}, []string{""},
 		"an example shows what a user can import"},
 }

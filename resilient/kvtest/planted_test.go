@@ -3,6 +3,7 @@ package kvtest
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"net/url"
@@ -1056,6 +1057,11 @@ func twistedHarness(t *testing.T, twist func(*twisted, <-chan struct{})) Harness
 }
 
 func TestTheSuiteCatchesEachPlantedMistake(t *testing.T) {
+	// The model test draws its calls: with one seed a mistake that it has caught
+	// once is caught always.
+	seed := flag.Lookup("rapid.seed").Value.String()
+	require.NoError(t, flag.Set("rapid.seed", "1"))
+	defer func() { require.NoError(t, flag.Set("rapid.seed", seed)) }()
 	caught := 0
 	for _, p := range planted {
 		t.Run(p.name, func(t *testing.T) {
