@@ -194,6 +194,7 @@ func TestAfterACrashAnIntentIsRolledForward(t *testing.T) {
 			inLives(t, 2, func(v *lives) {
 				v.begin(mode, 0, 1)
 				v.set("k", "old")
+				v.until("its intent is forgotten", func() bool { return v.d.record("k") == "" })
 				v.faults[0].FailWrites(nil)
 				v.d.fails(func(string) diskFailed {
 					if v.dead.Swap(true) { // it dies when the intent is durable, and nothing has been sent
