@@ -41,18 +41,17 @@ func TestGetThroughAHealthyGroupDoesNotAllocate(t *testing.T) {
 	require.Zero(t, allocs)
 }
 
-func BenchmarkGet(b *testing.B) {
-	bare := &constant{[]byte("v")}
-	store, err := resilient.Wrap(bare, resilient.Config{Timeout: -1})
-	require.NoError(b, err)
-	b.Cleanup(func() { require.NoError(b, store.Close()) })
-	group := constantGroup(b)
-	for _, kv := range []struct {
-		name string
-		resilient.KV
-	}{{"bare", bare}, {"store", store}, {"failover", group}} {
+// getter is a way to get a key, under the name of its benchmark.
+type getter struct {
+	name string
+	resilient.KV
+}
+
+// benchmarkGets measures each way, by one caller and by many.
+func benchmarkGets(b *testing.B, ways ...getter) {
+	ctx := context.Background()
+	for _, kv := range ways {
 		b.Run(kv.name, func(b *testing.B) {
-			ctx := context.Background()
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := kv.GetRaw(ctx, "key"); err != nil {
@@ -61,7 +60,6 @@ func BenchmarkGet(b *testing.B) {
 			}
 		})
 		b.Run(kv.name+"/parallel", func(b *testing.B) {
-			ctx := context.Background()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					if _, err := kv.GetRaw(ctx, "key"); err != nil {
@@ -71,6 +69,15 @@ func BenchmarkGet(b *testing.B) {
 			})
 		})
 	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	bare := &constant{[]byte("v")}
+	store, err := resilient.Wrap(bare, resilient.Config{Timeout: -1})
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, store.Close()) })
+	group := constantGroup(b)
+	benchmarkGets(b, getter{"bare", bare}, getter{"store", store}, getter{"failover", group})
 }
 
 func BenchmarkSet(b *testing.B) {

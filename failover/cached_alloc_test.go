@@ -37,30 +37,7 @@ func TestGetThroughAFilledCacheDoesNotAllocate(t *testing.T) {
 
 func BenchmarkCachedGet(b *testing.B) {
 	cached, store := constantCached(b)
-	for _, kv := range []struct {
-		name string
-		resilient.KV
-	}{{"store", store}, {"cached", cached}} {
-		b.Run(kv.name, func(b *testing.B) {
-			ctx := context.Background()
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := kv.GetRaw(ctx, "key"); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-		b.Run(kv.name+"/parallel", func(b *testing.B) {
-			ctx := context.Background()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if _, err := kv.GetRaw(ctx, "key"); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		})
-	}
+	benchmarkGets(b, getter{"store", store}, getter{"cached", cached})
 }
 
 // BenchmarkCachedFill is a Get of which each is due to fill the cache.

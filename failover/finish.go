@@ -128,15 +128,11 @@ func (w *spread) refusal() *Error {
 // is owed something, and the journal's error. The keys' locks are held.
 func (w *spread) settle() (owed Members, err error) {
 	f := w.f
-	var changed []*entry
 	for _, e := range w.entries {
 		owed |= e.owed
-		if !e.idle() && e.kept != (recorded{e.owed, e.remove}) {
-			changed = append(changed, e)
-		}
 	}
-	if len(changed) > 0 && !planted("nojournal") {
-		err = f.put(changed, false)
+	if !planted("nojournal") {
+		err = f.put(w.entries, false)
 	}
 	now := time.Now()
 	for _, e := range w.entries {

@@ -175,14 +175,7 @@ func (t *task) send(ctx context.Context) {
 	t.f.work.Go(func() {
 		err := errExited
 		defer func() { t.result <- err }()
-		if t.remove || t.e.delete {
-			err = t.p.m.Delete(ctx, t.e.key)
-			if classOf(err) == resilient.Missing {
-				err = nil
-			}
-			return
-		}
-		err = t.p.m.SetRaw(ctx, t.e.key, t.e.value)
+		err = t.p.give(ctx, t.e.key, t.e.value, t.remove || t.e.delete)
 	})
 }
 

@@ -107,26 +107,34 @@ func (w *spread) recordFirst() error {
 
 // intend makes the intent to write entries durable, if the journal can.
 func (w *spread) intend(entries []*entry) error {
-	f := w.f
-	if !f.journal.Durable() || len(entries) == 0 {
+	if !w.f.journal.Durable() {
 		return nil
 	}
-	return f.put(entries, true)
+	return w.f.put(entries, true)
 }
 
-// put makes the records of entries durable. After an error they may be durable
-// or not, unless the journal says that it has refused them.
+// put makes the records of those entries durable that the journal has not got
+// as they stand now. After an error they may be durable or not, unless the
+// journal says that it has refused them. The keys' locks are held.
 func (f *KV) put(entries []*entry, intent bool) error {
-	recs := make([]Record, len(entries))
-	for i, e := range entries {
-		recs[i] = e.record(f.seq.Add(1))
-		recs[i].Intent = intent
+	var changed []*entry
+	var recs []Record
+	for _, e := range entries {
+		if e.idle() || e.kept == (recorded{e.owed, e.remove}) {
+			continue
+		}
+		r := e.record(f.seq.Add(1))
+		r.Intent = intent
+		changed, recs = append(changed, e), append(recs, r)
+	}
+	if len(recs) == 0 {
+		return nil
 	}
 	err := f.journal.Put(recs...)
 	if errors.Is(err, resilient.ErrRefused) {
 		return err
 	}
-	for i, e := range entries {
+	for i, e := range changed {
 		e.seq, e.kept = recs[i].Seq, recorded{}
 		if err == nil {
 			e.kept = recorded{recs[i].Owed, recs[i].Remove}

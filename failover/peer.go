@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -48,6 +49,19 @@ func newPeer(i int, name string, complete bool) *peer {
 func (p *peer) joined() {
 	p.window = max(2*p.m.Timeout(resilient.OpSet), minQuiet)
 	p.quieting.setWindow(p.window)
+}
+
+// give makes value what p has under key, or with delete nothing; a key that is
+// not there is gone.
+func (p *peer) give(ctx context.Context, key string, value []byte, delete bool) error {
+	if !delete {
+		return p.m.SetRaw(ctx, key, value)
+	}
+	err := p.m.Delete(ctx, key)
+	if classOf(err) == resilient.Missing {
+		return nil
+	}
+	return err
 }
 
 // nudge wakes the hand-back of p.

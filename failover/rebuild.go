@@ -126,7 +126,7 @@ func (r *rebuild) oweAll(ctx context.Context) error {
 			}
 		}
 		s.mu.Unlock()
-		err := r.f.record(changed)
+		err := r.f.put(changed, false)
 		s.unlock()
 		if err != nil {
 			return err
@@ -134,15 +134,6 @@ func (r *rebuild) oweAll(ctx context.Context) error {
 	}
 	r.p.nudge()
 	return nil
-}
-
-// record puts the records of entries that have changed. Their keys' locks are
-// held.
-func (f *KV) record(entries []*entry) error {
-	if len(entries) == 0 {
-		return nil
-	}
-	return f.put(entries, false)
 }
 
 // each makes p equal to the first member at the given keys.
@@ -160,6 +151,8 @@ func (r *rebuild) each(ctx context.Context, keys []string) error {
 				}
 				if err := r.key(ctx, keys[n]); err != nil {
 					cancel(err)
+				} else if done := r.done.Add(1); r.progress != nil && done%100 == 0 {
+					r.progress(int(done))
 				}
 			}
 		})
@@ -182,12 +175,7 @@ func (r *rebuild) key(ctx context.Context, key string) error {
 	e := s.m[key]
 	s.mu.Unlock()
 	if e == nil || e.idle() || planted("rebuildraw") {
-		if err := r.copy(ctx, key); err != nil {
-			return err
-		}
-	}
-	if n := r.done.Add(1); r.progress != nil && n%100 == 0 {
-		r.progress(int(n))
+		return r.copy(ctx, key)
 	}
 	return nil
 }
@@ -208,15 +196,7 @@ func (r *rebuild) copy(ctx context.Context, key string) error {
 	if want == nil && planted("keepunlisted") {
 		return nil
 	}
-	if want == nil {
-		err = r.p.m.Delete(ctx, key)
-	} else {
-		err = r.p.m.SetRaw(ctx, key, want)
-	}
-	switch {
-	case err == nil, want == nil && classOf(err) == resilient.Missing:
-		return nil
-	case refused(err):
+	if err = r.p.give(ctx, key, want, want == nil); err == nil || refused(err) {
 		return err
 	}
 	// It may be applied at any time from now on: p is owed the version, and
@@ -230,7 +210,7 @@ func (r *rebuild) owe(e *entry, cause error) error {
 	f.overlay.publish(e, member(r.p.i))
 	e.prev = nil // it was idle
 	f.answered([]*entry{e}, r.p, cause)
-	err := f.record([]*entry{e})
+	err := f.put([]*entry{e}, false)
 	s := f.overlay.stripe(e.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
