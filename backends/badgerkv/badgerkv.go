@@ -10,6 +10,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/holdfastkv/holdfast/backends/internal/embedded"
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -24,7 +25,7 @@ type KV struct {
 	keys     keyspace
 	maxValue int
 	disk     *embedded.Disk
-	gate     *embedded.Gate
+	gate     *guard.Gate
 	faults   *faults
 	collect  *collector // nil if no garbage is collected
 	closed   sync.Once
@@ -137,7 +138,7 @@ func build(db *badger.DB, disk *embedded.Disk, faults *faults, cfg Config) *KV {
 		cfg:    cfg,
 		keys:   newKeyspace(cfg.Namespace),
 		disk:   disk,
-		gate:   embedded.NewGate(),
+		gate:   guard.NewGate(),
 		faults: faults,
 	}
 	opts := db.Opts()

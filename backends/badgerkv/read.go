@@ -8,6 +8,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"github.com/holdfastkv/holdfast/backends/internal/embedded"
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -43,7 +44,7 @@ func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
 	}
 	defer k.gate.Leave()
 	keys := []string{}
-	pulse := embedded.NewPulse(k.gate)
+	pulse := guard.NewPulse(k.gate)
 	err := k.view(func(txn *badger.Txn) error {
 		opts := badger.DefaultIteratorOptions
 		opts.PrefetchValues = false
@@ -71,14 +72,14 @@ func (k *KV) BatchGetRaw(ctx context.Context, keys []string) (map[string][]byte,
 		return nil, err
 	}
 	defer k.gate.Leave()
-	if err := embedded.CheckKeys(keys); err != nil {
+	if err := guard.CheckKeys(keys); err != nil {
 		return nil, err
 	}
 	found := make(map[string][]byte, len(keys))
 	if len(keys) == 0 {
 		return found, nil
 	}
-	pulse := embedded.NewPulse(k.gate)
+	pulse := guard.NewPulse(k.gate)
 	err := k.view(func(txn *badger.Txn) error {
 		for _, key := range keys {
 			if err := pulse.Step(ctx); err != nil {

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/holdfastkv/holdfast/backends/internal/embedded"
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -16,7 +16,7 @@ func (k *KV) SetRaw(ctx context.Context, key string, value []byte) error {
 		return err
 	}
 	defer k.gate.Leave()
-	if err := embedded.CheckWrite(key, value, k.maxValue); err != nil {
+	if err := guard.CheckWrite(key, value, k.maxValue); err != nil {
 		return err
 	}
 	return k.apply(ctx, []change{{key: k.keys.key(key), value: value}})
@@ -42,7 +42,7 @@ func (k *KV) BatchSetRaw(ctx context.Context, kv map[string][]byte) error {
 		return err
 	}
 	defer k.gate.Leave()
-	if err := embedded.CheckEntries(kv, k.maxValue); err != nil {
+	if err := guard.CheckEntries(kv, k.maxValue); err != nil {
 		return err
 	}
 	changes := make([]change, 0, len(kv))
@@ -59,7 +59,7 @@ func (k *KV) BatchDelete(ctx context.Context, keys []string) error {
 		return err
 	}
 	defer k.gate.Leave()
-	if err := embedded.CheckKeys(keys); err != nil {
+	if err := guard.CheckKeys(keys); err != nil {
 		return err
 	}
 	changes := make([]change, 0, len(keys))

@@ -13,6 +13,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfastkv/holdfast/backends/internal/embedded"
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -24,7 +25,7 @@ type KV struct {
 	cfg       Config
 	bucket    []byte
 	disk      *embedded.Disk
-	gate      *embedded.Gate
+	gate      *guard.Gate
 	committer *committer
 	closeErr  error
 	closed    sync.Once
@@ -160,7 +161,7 @@ func build(db *bbolt.DB, path string, info os.FileInfo, cfg Config) (*KV, error)
 		cfg:    cfg,
 		bucket: []byte(cfg.Namespace),
 		disk:   disk,
-		gate:   embedded.NewGate(),
+		gate:   guard.NewGate(),
 	}
 	if err := embedded.Shield(kv.makeBucket); err != nil {
 		return nil, fmt.Errorf("boltkv: cannot use bucket %q: %w", cfg.Namespace, err)

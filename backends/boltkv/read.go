@@ -9,6 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/holdfastkv/holdfast/backends/internal/embedded"
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -44,7 +45,7 @@ func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
 	}
 	defer k.gate.Leave()
 	keys := []string{}
-	start, pulse := []byte(prefix), embedded.NewPulse(k.gate)
+	start, pulse := []byte(prefix), guard.NewPulse(k.gate)
 	err := k.view(func(b *bbolt.Bucket) error {
 		c := b.Cursor()
 		for key, value := c.Seek(start); key != nil && bytes.HasPrefix(key, start); key, value = c.Next() {
@@ -70,14 +71,14 @@ func (k *KV) BatchGetRaw(ctx context.Context, keys []string) (map[string][]byte,
 		return nil, err
 	}
 	defer k.gate.Leave()
-	if err := embedded.CheckKeys(keys); err != nil {
+	if err := guard.CheckKeys(keys); err != nil {
 		return nil, err
 	}
 	found := make(map[string][]byte, len(keys))
 	if len(keys) == 0 {
 		return found, nil
 	}
-	pulse := embedded.NewPulse(k.gate)
+	pulse := guard.NewPulse(k.gate)
 	err := k.view(func(b *bbolt.Bucket) error {
 		for _, key := range keys {
 			if err := pulse.Step(ctx); err != nil {

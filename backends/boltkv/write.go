@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/holdfastkv/holdfast/backends/internal/embedded"
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -19,7 +19,7 @@ func (k *KV) SetRaw(ctx context.Context, key string, value []byte) error {
 		return err
 	}
 	defer k.gate.Leave()
-	if err := embedded.CheckWrite(key, value, k.cfg.MaxValue); err != nil {
+	if err := guard.CheckWrite(key, value, k.cfg.MaxValue); err != nil {
 		return err
 	}
 	return k.commit(ctx, false, []change{set(key, value)})
@@ -44,7 +44,7 @@ func (k *KV) BatchSetRaw(ctx context.Context, kv map[string][]byte) error {
 		return err
 	}
 	defer k.gate.Leave()
-	if err := embedded.CheckEntries(kv, k.cfg.MaxValue); err != nil || len(kv) == 0 {
+	if err := guard.CheckEntries(kv, k.cfg.MaxValue); err != nil || len(kv) == 0 {
 		return err
 	}
 	changes := make([]change, 0, len(kv))
@@ -61,7 +61,7 @@ func (k *KV) BatchDelete(ctx context.Context, keys []string) error {
 		return err
 	}
 	defer k.gate.Leave()
-	if err := embedded.CheckKeys(keys); err != nil || len(keys) == 0 {
+	if err := guard.CheckKeys(keys); err != nil || len(keys) == 0 {
 		return err
 	}
 	changes := make([]change, 0, len(keys))

@@ -3,10 +3,11 @@ package memkv_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/holdfastkv/holdfast/backends/memkv"
 	"github.com/holdfastkv/holdfast/resilient"
 	"github.com/holdfastkv/holdfast/resilient/kvtest"
-	"github.com/stretchr/testify/require"
 )
 
 func harness(cfg memkv.Config) kvtest.Harness {

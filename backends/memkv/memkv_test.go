@@ -8,8 +8,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/holdfastkv/holdfast/resilient"
 	"github.com/stretchr/testify/require"
+
+	"github.com/holdfastkv/holdfast/resilient"
 )
 
 func open(t *testing.T, cfg Config) *KV {

@@ -1,4 +1,4 @@
 // Package embedded is what the stores that live in this process's files share:
-// the gate that Close shuts, the check of file identity and free space, the
-// shield against a driver that panics, and the checks of batches.
+// the check of file identity and free space, and the shield against a driver
+// that panics.
 package embedded

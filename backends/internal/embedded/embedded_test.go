@@ -1,13 +1,9 @@
 package embedded
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,61 +13,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
-func TestAGateIsEmptyWhenTheLastCallHasLeft(t *testing.T) {
-	g := NewGate()
-	require.NoError(t, g.Enter())
-	require.NoError(t, g.Enter())
-	g.Leave()
-	require.False(t, isClosed(g.IsShut()))
-
-	require.True(t, g.Shut())
-	require.False(t, g.Shut(), "the second is not the first")
-	require.True(t, isClosed(g.IsShut()))
-	require.ErrorIs(t, g.Enter(), resilient.ErrClosed)
-	require.False(t, isClosed(g.Empty()), "one call is still inside")
-	g.Leave()
-	require.True(t, isClosed(g.Empty()))
-	require.ErrorIs(t, g.Enter(), resilient.ErrClosed)
-}
-
-func TestAGateThatNobodyEnteredIsEmptyAtOnce(t *testing.T) {
-	g := NewGate()
-	g.Shut()
-	require.True(t, isClosed(g.Empty()))
-}
-
-func TestNobodyIsInsideAnEmptyGate(t *testing.T) {
-	for range 200 {
-		var (
-			g      = NewGate()
-			inside atomic.Int64
-			all    sync.WaitGroup
-		)
-		for range 4 {
-			all.Go(func() {
-				for g.Enter() == nil {
-					inside.Add(1)
-					inside.Add(-1)
-					g.Leave()
-				}
-			})
-		}
-		g.Shut()
-		<-g.Empty()
-		require.Zero(t, inside.Load())
-		all.Wait()
-	}
-}
 
 func TestADiskKeepsItsFloor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
@@ -140,39 +81,4 @@ func TestAPanicBecomesAnErrorWithoutItsText(t *testing.T) {
 	}
 	require.NoError(t, Shield(func() error { return nil }))
 	require.ErrorIs(t, Shield(func() error { return os.ErrExist }), os.ErrExist)
-}
-
-func TestBatchesAreCheckedWhole(t *testing.T) {
-	long := strings.Repeat("k", 513)
-	require.NoError(t, CheckKeys(nil))
-	require.NoError(t, CheckKeys([]string{"a", "a"}))
-	require.ErrorIs(t, CheckKeys([]string{"a", ""}), resilient.ErrEmptyKey)
-	require.ErrorIs(t, CheckKeys([]string{"a", long}), resilient.ErrKeyTooLarge)
-	require.NoError(t, CheckEntries(map[string][]byte{"a": {1, 2}, "b": nil}, 2))
-	require.ErrorIs(t, CheckEntries(map[string][]byte{"a": nil, "b": {1, 2, 3}}, 2), resilient.ErrValueTooLarge)
-	require.ErrorIs(t, CheckEntries(map[string][]byte{"a": nil, "\x00": nil}, 2), resilient.ErrInvalidKey)
-	for range 20 { // whatever order the map is walked in
-		require.ErrorIs(t, CheckEntries(map[string][]byte{"": nil, long: nil, "\x00": nil, "b": {1, 2, 3}}, 2), resilient.ErrEmptyKey)
-	}
-}
-
-func TestAPulseStopsForTheCallerAndForClose(t *testing.T) {
-	steps := func(ctx context.Context, g *Gate) (n int, err error) {
-		for p := NewPulse(g); err == nil && n < 1000; n++ {
-			err = p.Step(ctx)
-		}
-		return n, err
-	}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	g := NewGate()
-	n, err := steps(t.Context(), g)
-	require.NoError(t, err)
-	require.Equal(t, 1000, n)
-	n, err = steps(ended, g)
-	require.ErrorIs(t, err, context.Canceled)
-	require.Equal(t, stride, n)
-	g.Shut()
-	_, err = steps(t.Context(), g)
-	require.ErrorIs(t, err, resilient.ErrClosed)
 }

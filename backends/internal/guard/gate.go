@@ -1,6 +1,7 @@
-package embedded
+package guard
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 
@@ -16,14 +17,18 @@ const closedBit = 1 << 62
 // use; Enter and Leave take no lock.
 type Gate struct {
 	state atomic.Int64
-	shut  chan struct{} // closed by the first Shut
 	empty chan struct{} // closed when the gate is shut and nobody is inside
 	once  struct{ shut, empty sync.Once }
+
+	// closing is nobody's call: it is how Shut reaches the calls inside.
+	closing context.Context
+	end     context.CancelFunc
 }
 
 // NewGate returns an open gate.
 func NewGate() *Gate {
-	return &Gate{shut: make(chan struct{}), empty: make(chan struct{})}
+	closing, end := context.WithCancel(context.Background())
+	return &Gate{empty: make(chan struct{}), closing: closing, end: end}
 }
 
 // Enter lets a call in, which must Leave, or returns resilient.ErrClosed.
@@ -47,7 +52,7 @@ func (g *Gate) Leave() {
 func (g *Gate) Shut() (first bool) {
 	g.once.shut.Do(func() {
 		first = true
-		close(g.shut)
+		g.end()
 		if g.state.Or(closedBit) == 0 {
 			g.once.empty.Do(func() { close(g.empty) })
 		}
@@ -56,7 +61,7 @@ func (g *Gate) Shut() (first bool) {
 }
 
 // IsShut returns a channel that is closed once the gate is shut.
-func (g *Gate) IsShut() <-chan struct{} { return g.shut }
+func (g *Gate) IsShut() <-chan struct{} { return g.closing.Done() }
 
 // Empty returns a channel that is closed once the gate is shut and every call
 // that was let in has left.
