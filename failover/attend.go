@@ -13,19 +13,19 @@ import (
 // checked, makes the trial calls of a half-open one and hands back what p is
 // owed.
 func (f *KV) attend(p *peer) {
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(p.window)
 	defer timer.Stop()
 	for {
+		if again := f.care(p); again > 0 {
+			timer.Reset(again)
+		} else {
+			timer.Stop()
+		}
 		select {
 		case <-p.wake:
 		case <-timer.C:
 		case <-f.ctx.Done():
 			return
-		}
-		if again := f.care(p); again > 0 {
-			timer.Reset(again)
-		} else {
-			timer.Stop()
 		}
 	}
 }
