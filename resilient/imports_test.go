@@ -60,6 +60,8 @@ var importRules = []importRule{
 	{"backends/postgreskv", backendImports, []string{"github.com/jackc/pgx/v5", "github.com/jackc/pgx/v5/"}, oneDriver},
 	{"backends/internal/*", backendImports, nil,
 		"what backends share must not carry one backend's driver into another"},
+	{"internal/servertest", nil, nil,
+		"a kit that starts servers knows no client of theirs: each test brings its own"},
 	{"docs", nil, nil, "documents hold no code; their test compares them with the source"},
 	{"examples/*", []string{"breaker", "resilient", "resilient/", "failover", "failover/", "backends/"}, []string{""},
 		"an example shows what a user can import"},
@@ -77,7 +79,7 @@ var stdBans = []struct{ banned, except, why string }{
 	{"expvar", "", "its init puts a handler on http.DefaultServeMux"},
 	{"net/http/pprof", "", "its init puts a handler on http.DefaultServeMux"},
 	{"flag", "examples/* failover/boltjournal/cmd/*", "flags belong to the program"},
-	{"testing", "resilient/kvtest backends/internal/*test", "only test kits may link it"},
+	{"testing", "resilient/kvtest internal/*test", "only test kits may link it"},
 }
 
 // goPackage is what go list -json says about one package.
@@ -211,7 +213,7 @@ func TestEachImportRuleFindsWhatItForbids(t *testing.T) {
 
 func TestBackendsDoNotMeetEvenInTests(t *testing.T) {
 	p := goPackage{ImportPath: module + "/backends/boltkv"}
-	p.TestImports = []string{"testing", module + "/resilient/kvtest", module + "/backends/internal/servertest"}
+	p.TestImports = []string{"testing", module + "/resilient/kvtest", module + "/internal/servertest"}
 	p.XTestImports = []string{module + "/backends/boltkv"}
 	require.Empty(t, check(p))
 

@@ -1,0 +1,95 @@
+package servertest
+
+import (
+	"bytes"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+const supported = true
+
+// attributes are those of a server's process: it leads a group of its own,
+// dies with the test process, and runs as who if this process is root, since
+// some servers refuse to run as root.
+func attributes(who string) (*syscall.SysProcAttr, error) {
+	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if who == "" || os.Getuid() != 0 {
+		return attr, nil
+	}
+	uid, gid, err := ids(who)
+	attr.Credential = &syscall.Credential{Uid: uid, Gid: gid}
+	return attr, err
+}
+
+func ids(who string) (uid, gid uint32, err error) {
+	u, err := user.Lookup(who)
+	if err != nil {
+		return 0, 0, err
+	}
+	id, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return 0, 0, err
+	}
+	group, err := strconv.ParseUint(u.Gid, 10, 32)
+	return uint32(id), uint32(group), err
+}
+
+// tree returns pid and all that descend from it. Groups do not tell: each
+// process of postgres makes one of its own.
+func tree(pid int) []int {
+	children := map[int][]int{}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has just ended
+		}
+		// pid (name) state ppid ...; the name may hold anything.
+		_, rest, ok := bytes.Cut(stat, []byte(" "))
+		end := bytes.LastIndexByte(rest, ')')
+		fields := bytes.Fields(rest[end+1:])
+		child, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if !ok || len(fields) < 2 || err != nil {
+			continue
+		}
+		if parent, err := strconv.Atoi(string(fields[1])); err == nil {
+			children[parent] = append(children[parent], child)
+		}
+	}
+	all := []int{pid}
+	for i := 0; i < len(all); i++ {
+		all = append(all, children[all[i]]...)
+	}
+	return all
+}
+
+// signal sends sig to pid and all that descend from it. A process may have
+// forked in between, so it looks again until nothing is new.
+func signal(pid int, sig syscall.Signal) {
+	sent := map[int]bool{}
+	for again := true; again; {
+		again = false
+		for _, p := range tree(pid) {
+			if !sent[p] {
+				sent[p], again = true, true
+				_ = syscall.Kill(p, sig)
+			}
+		}
+	}
+}
+
+// giveTo makes who the owner of dir, and lets it reach dir, if this process is
+// root.
+func giveTo(who, dir string) error {
+	if who == "" || os.Getuid() != 0 {
+		return nil
+	}
+	uid, gid, err := ids(who)
+	if err != nil {
+		return err
+	}
+	return os.Chown(dir, int(uid), int(gid))
+}

@@ -1,0 +1,18 @@
+//go:build !linux
+
+package servertest
+
+import (
+	"errors"
+	"syscall"
+)
+
+const supported = false
+
+var errUnsupported = errors.New("servers are started on Linux only")
+
+func attributes(string) (*syscall.SysProcAttr, error) { return nil, errUnsupported }
+
+func signal(int, syscall.Signal) {}
+
+func giveTo(string, string) error { return errUnsupported }
