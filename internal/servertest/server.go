@@ -263,12 +263,10 @@ func dial(ctx context.Context, addr string) (net.Conn, error) {
 func runTool(dir, who, name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
-	attr, err := attributes(who)
-	if err != nil {
+	var err error
+	if cmd.SysProcAttr, err = credentials(who); err != nil {
 		return "", err
 	}
-	attr.Pdeathsig = 0 // it ends by itself, and any thread may start it
-	cmd.SysProcAttr = attr
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return string(out), fmt.Errorf("%s: %w: %s", filepath.Base(name), err, out)

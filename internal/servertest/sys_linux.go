@@ -11,11 +11,20 @@ import (
 
 const supported = true
 
-// attributes are those of a server's process: it leads a group of its own,
-// dies with the test process, and runs as who if this process is root, since
-// some servers refuse to run as root.
+// attributes are those of a server's process: it leads a group of its own, ends
+// when the thread that started it does, and runs as who.
 func attributes(who string) (*syscall.SysProcAttr, error) {
-	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	attr, err := credentials(who)
+	if err == nil {
+		attr.Setpgid, attr.Pdeathsig = true, syscall.SIGKILL
+	}
+	return attr, err
+}
+
+// credentials make a process run as who if this one is root: some servers
+// refuse to run as root.
+func credentials(who string) (*syscall.SysProcAttr, error) {
+	attr := &syscall.SysProcAttr{}
 	if who == "" || os.Getuid() != 0 {
 		return attr, nil
 	}
@@ -81,8 +90,7 @@ func signal(pid int, sig syscall.Signal) {
 	}
 }
 
-// giveTo makes who the owner of dir, and lets it reach dir, if this process is
-// root.
+// giveTo makes who the owner of dir if this process is root.
 func giveTo(who, dir string) error {
 	if who == "" || os.Getuid() != 0 {
 		return nil

@@ -13,6 +13,8 @@ var errUnsupported = errors.New("servers are started on Linux only")
 
 func attributes(string) (*syscall.SysProcAttr, error) { return nil, errUnsupported }
 
+func credentials(string) (*syscall.SysProcAttr, error) { return nil, errUnsupported }
+
 func signal(int, syscall.Signal) {}
 
 func giveTo(string, string) error { return errUnsupported }
