@@ -28,7 +28,13 @@ func divert(tb testing.TB, j *journal, to string) (back func()) {
 	require.NoError(tb, unix.Dup3(int(other.Fd()), int(file.Fd()), 0))
 	require.NoError(tb, other.Close())
 	tb.Cleanup(func() { require.NoError(tb, unix.Close(kept)) })
-	return func() { require.NoError(tb, unix.Dup3(kept, int(file.Fd()), 0)) }
+	conn, err := file.SyscallConn()
+	require.NoError(tb, err)
+	return func() { // unlike Fd, Control may run beside a Close of the file
+		var dup error
+		require.NoError(tb, conn.Control(func(fd uintptr) { dup = unix.Dup3(kept, int(fd), 0) }))
+		require.NoError(tb, dup)
+	}
 }
 
 // spare gives the file of j free pages, so that a commit does not begin with
