@@ -1,7 +1,8 @@
 # `make test` is the one command: it runs every step below, prints the seconds
 # that each took, and ends with what was skipped. With CI set in the
 # environment a skipped test is a failure. It needs Go, git, make and a C
-# compiler (for the race detector).
+# compiler (for the race detector); on Debian it installs the servers that the
+# tests start.
 
 PKG      ?= ./...
 TIMEOUT  ?= 15m
@@ -11,7 +12,7 @@ SOAKTIME ?= 60s
 CHECKS   ?= 5000
 SEEDS    ?= 1000
 
-STEPS := fmt vet staticcheck paths tidy build unit sim planted unit-tools examples
+STEPS := servers fmt vet staticcheck paths tidy build unit sim planted unit-tools examples
 
 # An owner of the checkout other than the user is common in CI, and Go and git
 # would both refuse it.
@@ -32,6 +33,9 @@ lint: fmt vet staticcheck paths ## the checks that run no test
 # also notices a new Go.
 tools:
 	@go -C test build -o ../bin/ ./cmd/... honnef.co/go/tools/cmd/staticcheck
+
+servers: ## the database servers that tests start, installed as far as they are missing
+	@scripts/install-servers
 
 fmt: ## gofmt has nothing to change
 	@files=$$(gofmt -s -l .) && test -z "$$files" || { echo "run gofmt -s -w on:"; echo "$$files"; exit 1; }
