@@ -95,6 +95,7 @@ type Call struct {
 	h      *History
 	client int
 	at     int64
+	end    int64 // 0 = when the result is noted
 	cut    func() bool
 }
 
@@ -104,7 +105,22 @@ func (h *History) Begin(client int, cut func() bool) Call {
 	if cut == nil {
 		cut = func() bool { return false }
 	}
-	return Call{h, client, h.Now(), cut}
+	return Call{h: h, client: client, at: h.Now(), cut: cut}
+}
+
+// Past returns a call of another process that lasted from one time to another,
+// both as that process saw them.
+func (h *History) Past(client int, from, to time.Time) Call {
+	c := h.Begin(client, nil)
+	c.at, c.end = int64(from.Sub(h.began)), int64(to.Sub(h.began))
+	return c
+}
+
+func (c Call) now() int64 {
+	if c.end != 0 {
+		return c.end
+	}
+	return c.h.Now()
 }
 
 // Wrote notes how a write of some keys ended.
@@ -112,7 +128,7 @@ func (c Call) Wrote(err error, ins ...In) {
 	h := c.h
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	told, end := out{}, h.Now()
+	told, end := out{}, c.now()
 	h.counts.Calls++
 	switch {
 	case c.cut() || errors.Is(err, resilient.ErrAmbiguous):
@@ -151,7 +167,14 @@ func (c Call) Read(in In, value []byte, err error) {
 		h.counts.Failed++
 		return
 	}
-	h.ops = append(h.ops, porcupine.Operation{ClientId: c.client, Input: in, Call: c.at, Output: told, Return: h.Now()})
+	h.ops = append(h.ops, porcupine.Operation{ClientId: c.client, Input: in, Call: c.at, Output: told, Return: c.now()})
+}
+
+// CrashedAt notes that another process died at a time.
+func (h *History) CrashedAt(at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.crashes = append(h.crashes, int64(at.Sub(h.began)))
 }
 
 // Final notes what a store holds at a time after all calls.

@@ -59,6 +59,20 @@ func TestAHistoryIsRightOrWrong(t *testing.T) {
 			h.Begin(1, func() bool { return true }).Wrote(nil, In{Write, "k", "1"})
 			read(h, "", resilient.ErrNotFound)
 		}, ""},
+		"calls of another process, noted late": {func(h *History) {
+			now := time.Now()
+			at := func(ms int) time.Time { return now.Add(time.Duration(ms) * time.Millisecond) }
+			h.Past(2, at(3), at(4)).Read(In{Op: Read, Key: "k"}, []byte("2"), nil)
+			h.Past(1, at(0), at(2)).Wrote(nil, In{Write, "k", "2"})
+			h.Past(1, at(-2), at(-1)).Wrote(nil, In{Write, "k", "1"})
+		}, ""},
+		"a late read of another process": {func(h *History) {
+			now := time.Now()
+			at := func(ms int) time.Time { return now.Add(time.Duration(ms) * time.Millisecond) }
+			h.Past(1, at(0), at(1)).Wrote(nil, In{Write, "k", "1"})
+			h.Past(1, at(2), at(3)).Wrote(nil, In{Write, "k", "2"})
+			h.Past(2, at(4), at(5)).Read(In{Op: Read, Key: "k"}, []byte("1"), nil)
+		}, "client  2 r k"},
 		"a crash of a mirror": {func(h *History) {
 			h.Loose = true
 			write(h, "1", nil)
