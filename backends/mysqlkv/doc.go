@@ -1,0 +1,2 @@
+// Package mysqlkv keeps a store in one table.
+package mysqlkv
