@@ -47,7 +47,7 @@ func admin(tb testing.TB, s *servertest.Server) *sql.DB {
 }
 
 // run runs statements on db.
-func run(tb testing.TB, db *sql.DB, statements ...string) {
+func run(tb testing.TB, db execer, statements ...string) {
 	tb.Helper()
 	for _, statement := range statements {
 		_, err := db.ExecContext(tb.Context(), statement)
