@@ -28,6 +28,20 @@ func manyWith(key string) map[string][]byte {
 	return many
 }
 
+// connections gives kv's pool n connections.
+func connections(tb testing.TB, kv *KV, n int) {
+	tb.Helper()
+	var held []*sql.Conn
+	for range n {
+		conn, err := kv.db.Conn(tb.Context())
+		require.NoError(tb, err)
+		held = append(held, conn)
+	}
+	for _, conn := range held {
+		require.NoError(tb, conn.Close())
+	}
+}
+
 // killed lets kv wait for a row that somebody else has locked, and ends its
 // statement or its connection meanwhile.
 func killed(tb testing.TB, db *sql.DB, kv *KV, kill string) error {
