@@ -43,7 +43,7 @@ func TestCompatibility(t *testing.T) {
 		{Name: "frozen (SIGSTOP)", Produce: in(func(tb testing.TB, s *servertest.Server, _ *sql.DB, kv *KV) {
 			warm(tb, kv)
 			connections(tb, kv, 3) // one for each call, or the second would not be sent
-			s.Freeze()
+			freeze(tb, s)
 			tb.Cleanup(s.Wake)
 		})},
 		{Name: "`read_only`, to a user without the right to write in it", Produce: sql1("SET GLOBAL read_only = 1")},

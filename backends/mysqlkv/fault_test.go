@@ -69,7 +69,7 @@ func TestAFrozenServerIsLeftWhenTheContextEndsAndWorksAgainWhenItWakes(t *testin
 	server := servertest.MySQL(t)
 	kv := open(t, server, Config{PoolSize: 4})
 	warm(t, kv)
-	server.Freeze()
+	freeze(t, server)
 	const after = 100 * time.Millisecond
 	for range 2 { // with connections that are there, and with none
 		for _, o := range operations(kv) {
@@ -95,7 +95,7 @@ func TestACallWithoutDeadlineIsBoundedByTheTimeout(t *testing.T) {
 	server := servertest.MySQL(t)
 	kv := open(t, server, Config{Timeout: 200 * time.Millisecond})
 	warm(t, kv)
-	server.Freeze()
+	freeze(t, server)
 	for _, o := range operations(kv) {
 		began := time.Now()
 		err := endsWith(t, o, t.Context(), func() time.Time { return began.Add(200 * time.Millisecond) })
@@ -110,7 +110,7 @@ func TestAWriteToAFrozenServerIsAmbiguousIfItWasSentAndRefusedIfNot(t *testing.T
 	kv := open(t, server, Config{PoolSize: 1, Timeout: 300 * time.Millisecond})
 	ctx := t.Context()
 	require.NoError(t, kv.SetRaw(ctx, "key", []byte("old")))
-	server.Freeze()
+	freeze(t, server)
 	err := kv.SetRaw(ctx, "key", []byte("new"))
 	require.ErrorIs(t, err, resilient.ErrAmbiguous)
 	require.Equal(t, resilient.Failed, kv.Classify(err))
@@ -129,7 +129,7 @@ func TestACallThatFindsNoFreeConnectionIsRefused(t *testing.T) {
 	server := servertest.MySQL(t)
 	kv := open(t, server, Config{PoolSize: 1})
 	warm(t, kv)
-	server.Freeze()
+	freeze(t, server)
 	ctx, cancel := context.WithCancel(t.Context())
 	holder := make(chan error, 1)
 	go func() { holder <- kv.SetRaw(ctx, "key", []byte("held")) }()
@@ -291,7 +291,7 @@ func TestCloseEndsCallsAtAFrozenServer(t *testing.T) {
 		kv := open(t, server, Config{})
 		warm(t, kv)
 		o = operations(kv)[i]
-		server.Freeze()
+		freeze(t, server)
 		done := make(chan error, 1)
 		go func() { done <- o.call(t.Context()) }()
 		require.Eventually(t, func() bool { return len(kv.free) == 1 }, patience, time.Millisecond)

@@ -3,7 +3,9 @@ package mysqlkv
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -17,6 +19,21 @@ import (
 // execer runs a statement: a pool, or one connection.
 type execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// freeze stops the server and waits until it has: a signal reaches the last of
+// its threads some time after it was sent.
+func freeze(tb testing.TB, server *servertest.Server) {
+	tb.Helper()
+	server.Freeze()
+	require.Eventually(tb, func() bool {
+		c, err := net.Dial("tcp", server.Addr())
+		require.NoError(tb, err)
+		defer c.Close()
+		require.NoError(tb, c.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+		_, err = c.Read(make([]byte, 1))
+		return errors.Is(err, os.ErrDeadlineExceeded)
+	}, patience, time.Millisecond)
 }
 
 // manyWith returns a batch of several statements of which the last one has key.
