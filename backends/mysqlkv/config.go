@@ -28,9 +28,10 @@ type Config struct {
 	// part a letter or underscore and at most 62 more letters, digits and
 	// underscores; "" = "holdfast".
 	Namespace string
-	// Timeout bounds a call whose ctx has no deadline; 0 = 5s, negative = none.
-	// Open also makes it, rounded up to seconds, the time after which the
-	// server itself gives up waiting for a lock.
+	// Timeout bounds a call whose ctx has no deadline; 0 = 5s, negative = none,
+	// but for the DSN's readTimeout and writeTimeout, a minute each. Open also
+	// makes it, rounded up to seconds, the time after which the server itself
+	// gives up waiting for a lock; negative leaves that to the server.
 	Timeout time.Duration
 	// DialTimeout is how long a new connection may take until it is ready for
 	// use, TLS and login included; 0 = the DSN's timeout, or else 1s. New

@@ -2,6 +2,7 @@ package mysqlkv
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -104,8 +105,13 @@ func text(err error) string {
 	if errors.As(err, &op) {
 		said = op.Op + ": "
 	}
-	var dns *net.DNSError
+	var (
+		dns          *net.DNSError
+		verification *tls.CertificateVerificationError
+	)
 	switch {
+	case errors.As(err, &verification):
+		return "the server's certificate was not accepted"
 	case errors.As(err, &errno):
 		return said + errno.Error()
 	case errors.As(err, &dns):

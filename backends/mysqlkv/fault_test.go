@@ -69,6 +69,13 @@ func TestAFrozenServerIsLeftWhenTheContextEndsAndWorksAgainWhenItWakes(t *testin
 	server := servertest.MySQL(t)
 	kv := open(t, server, Config{PoolSize: 4})
 	warm(t, kv)
+	leavesFrozen(t, server, kv)
+}
+
+// leavesFrozen freezes the server, demands that every operation ends with its
+// ctx, and wakes the server.
+func leavesFrozen(t *testing.T, server *servertest.Server, kv *KV) {
+	t.Helper()
 	freeze(t, server)
 	const after = 100 * time.Millisecond
 	for range 2 { // with connections that are there, and with none

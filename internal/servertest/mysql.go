@@ -3,6 +3,7 @@ package servertest
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -43,8 +44,29 @@ GRANT ALL ON *.* TO 'admin'@'%' WITH GRANT OPTION;
 // count from the next Start.
 func MySQL(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
+	return start(tb, mysqlSpec(tb, nil, settings))
+}
+
+// MySQLTLS starts one that takes no connection without TLS, with a certificate
+// that pool trusts. It asks its clients for none.
+func MySQLTLS(tb testing.TB, settings ...string) (s *Server, pool *x509.CertPool) {
+	tb.Helper()
+	dir, pool := Certificate(tb)
+	files, err := readFiles(dir)
+	if err != nil {
+		tb.Fatalf("servertest: %v", err)
+	}
+	return start(tb, mysqlSpec(tb, files, append([]string{
+		// Relative to the data folder, where the server looks.
+		"--ssl-cert=../" + CertificateFile, "--ssl-key=../" + KeyFile, "--require-secure-transport=ON",
+	}, settings...))), pool
+}
+
+// mysqlSpec returns a server with more files in its folder.
+func mysqlSpec(tb testing.TB, more []file, settings []string) spec {
+	tb.Helper()
 	install := mariaDBInstall.find(tb)
-	return start(tb, spec{
+	return spec{
 		name:    "mariadbd",
 		program: mariaDB.find(tb),
 		who:     mysqlUser,
@@ -54,7 +76,7 @@ func MySQL(tb testing.TB, settings ...string) *Server {
 				return err
 			}
 			files = append(files, file{name: "init.sql", data: []byte(mysqlInit)}, file{name: "my.cnf"})
-			return writeFiles(dir, mysqlUser, files)
+			return writeFiles(dir, mysqlUser, append(files, more...))
 		},
 		args: func(dir string, port int) []string {
 			return append([]string{
@@ -69,7 +91,7 @@ func MySQL(tb testing.TB, settings ...string) *Server {
 		},
 		ready: mysqlReady,
 		stop:  syscall.SIGTERM,
-	})
+	}
 }
 
 // mysqlLogSize must be the same when the data folder is made and when it is
