@@ -78,7 +78,7 @@ func operations(kv *KV) []operation {
 		{"List", false, func(ctx context.Context) error { _, err := kv.List(ctx, ""); return err }},
 		{"Health", false, kv.Health},
 		{"BatchGetRaw", false, func(ctx context.Context) error { _, err := kv.BatchGetRaw(ctx, []string{"key"}); return err }},
-		{"BatchSetRaw", true, func(ctx context.Context) error { return kv.BatchSetRaw(ctx, map[string][]byte{"key": nil}) }},
+		{"BatchSetRaw", true, func(ctx context.Context) error { return kv.BatchSetRaw(ctx, map[string][]byte{"key": []byte("value")}) }},
 		{"BatchDelete", true, func(ctx context.Context) error { return kv.BatchDelete(ctx, []string{"other"}) }},
 	}
 }

@@ -3,8 +3,8 @@ package postgreskv
 import "strings"
 
 // statements are what the store sends, with the table's name in place. The
-// casts make a table of other types an error instead of a store that folds or
-// reorders keys.
+// casts make a table whose keys are of another type an error, instead of a store
+// that folds or reorders them.
 type statements struct {
 	create                    string
 	get, set, del             string
@@ -35,12 +35,12 @@ func newStatements(table string) statements {
 
 		// Changes nothing, but is checked as what it would do: the table must be
 		// there, the server take writes, the user have all four rights, and no lock
-		// keep writers out. It reads one page of the index.
+		// keep writers out, and both columns be bytea. It reads one page of the index.
 		probe: in(`WITH deleted AS (DELETE FROM TABLE_NAME WHERE false),
 			written AS (INSERT INTO TABLE_NAME (key, value) SELECT key, value FROM TABLE_NAME WHERE false` + upsert + `)
-			SELECT EXISTS (SELECT FROM TABLE_NAME WHERE key = $1::bytea)`),
+			SELECT EXISTS (SELECT FROM TABLE_NAME WHERE key = $1::bytea AND value = ''::bytea)`),
 		canary: in(`WITH deleted AS (DELETE FROM TABLE_NAME WHERE false),
 			written AS (INSERT INTO TABLE_NAME (key, value) VALUES ($1::bytea, convert_to(clock_timestamp()::text, 'UTF8'))` + upsert + `)
-			SELECT EXISTS (SELECT FROM TABLE_NAME WHERE key = $1::bytea)`),
+			SELECT EXISTS (SELECT FROM TABLE_NAME WHERE key = $1::bytea AND value = ''::bytea)`),
 	}
 }

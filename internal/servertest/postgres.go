@@ -56,6 +56,23 @@ func PostgresStandby(tb testing.TB, primary *Server, settings ...string) *Server
 	})
 }
 
+// PostgresTLS starts a server as Postgres does that takes TLS too, and returns it
+// with the path of the certificate that it shows, which is its own root. The
+// certificate is for 127.0.0.1 and localhost.
+func PostgresTLS(tb testing.TB, settings ...string) (s *Server, root string) {
+	tb.Helper()
+	certs, _ := Certificate(tb)
+	for _, path := range []string{certs, filepath.Join(certs, CertificateFile), filepath.Join(certs, KeyFile)} {
+		if err := giveTo(postgresUser, path); err != nil {
+			tb.Fatalf("servertest: %v", err)
+		}
+	}
+	root = filepath.Join(certs, CertificateFile)
+	return Postgres(tb, append([]string{
+		"ssl=on", "ssl_cert_file=" + root, "ssl_key_file=" + filepath.Join(certs, KeyFile),
+	}, settings...)...), root
+}
+
 // PostgresURL returns the URL of the database "postgres" of s, with the
 // superuser's name and password and without TLS.
 func PostgresURL(s *Server) string {
