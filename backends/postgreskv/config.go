@@ -61,8 +61,8 @@ type Config struct {
 	// a server whose certificate is not verified: sslmode must be verify-ca or
 	// verify-full.
 	RequireTLS bool
-	// Canary makes every Health write a row of the library's own, which List
-	// never shows; only a write finds a full disk.
+	// Canary makes every Health write a row of the library's own, of 4 KiB, which
+	// no other call shows: only a write finds a full disk.
 	Canary bool
 }
 

@@ -134,10 +134,13 @@ func describe(err error) string {
 	if errors.As(err, &connect) {
 		where = "cannot connect: "
 	}
-	if errors.As(err, &server) {
-		return fmt.Sprintf("%sSQLSTATE %s: %s", where, code(server), stateOf(server).text)
+	switch {
+	case !errors.As(err, &server):
+		return where + network(err)
+	case where != "" && stateOf(server).class == resilient.Invalid:
+		return fmt.Sprintf("%sSQLSTATE %s: the server refuses the login", where, code(server))
 	}
-	return where + network(err)
+	return fmt.Sprintf("%sSQLSTATE %s: %s", where, code(server), stateOf(server).text)
 }
 
 // code is the state's five characters, or nothing: what speaks the protocol may

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -34,6 +35,24 @@ func open(tb testing.TB, url string, cfg Config) *KV {
 	tb.Cleanup(func() { require.NoError(tb, kv.Close()) })
 	return kv
 }
+
+// inUse returns a store at url whose connections are never taken for idle: a
+// real load, too, sends without asking first whether the server lives.
+func inUse(tb testing.TB, url string, cfg Config) *KV {
+	tb.Helper()
+	cfg = cfg.withDefaults()
+	pc, err := poolConfig(url, cfg)
+	require.NoError(tb, err)
+	pc.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
+	kv, err := start(pc, cfg)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, kv.Close()) })
+	return kv
+}
+
+// idle waits until connections have been idle for so long that pgxpool asks
+// them whether they live before it gives them out: a second.
+func idle() { time.Sleep(1100 * time.Millisecond) }
 
 // onServer starts a server and returns it with a store on it.
 func onServer(tb testing.TB, cfg Config, settings ...string) (*servertest.Server, *KV) {
@@ -92,13 +111,20 @@ func mustWork(tb testing.TB, kv *KV) {
 	}
 }
 
-// warm makes n idle connections.
+// warm makes n idle connections. A server that is full may have been told of
+// the end of others and not be done with it.
 func warm(tb testing.TB, kv *KV, n int) {
 	tb.Helper()
-	for range n {
+	var held []*pgxpool.Conn
+	require.Eventually(tb, func() bool {
 		c, err := kv.pool.Acquire(tb.Context())
-		require.NoError(tb, err)
-		defer c.Release()
+		if err == nil {
+			held = append(held, c)
+		}
+		return len(held) == n
+	}, patience, time.Millisecond)
+	for _, c := range held {
+		c.Release()
 	}
 }
 

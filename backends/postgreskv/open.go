@@ -1,13 +1,11 @@
 package postgreskv
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
-
-	"context"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -37,6 +35,11 @@ func Open(url string, cfg Config) (*KV, error) {
 	if err := check(pc, cfg); err != nil {
 		return nil, err
 	}
+	return start(pc, cfg)
+}
+
+// start makes the pool and the store on it.
+func start(pc *pgxpool.Config, cfg Config) (*KV, error) {
 	l := newLines(cfg.DialTimeout)
 	pc.ConnConfig.DialFunc = l.dial
 	pc.ConnConfig.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
@@ -125,7 +128,7 @@ func check(pc *pgxpool.Config, cfg Config) error {
 			secure = secure && verified(f.TLSConfig)
 		}
 		if !secure {
-			faults = append(faults, fmt.Errorf("postgreskv: Config.RequireTLS is set, and a connection could be plaintext or to an unverified server: set sslmode to verify-full or verify-ca"))
+			faults = append(faults, errors.New("postgreskv: Config.RequireTLS is set, and a connection could be plaintext or to an unverified server: set sslmode to verify-full or verify-ca"))
 		}
 	}
 	return errors.Join(faults...)

@@ -40,7 +40,7 @@ func newStatements(table string) statements {
 			written AS (INSERT INTO TABLE_NAME (key, value) SELECT key, value FROM TABLE_NAME WHERE false` + upsert + `)
 			SELECT EXISTS (SELECT FROM TABLE_NAME WHERE key = $1::bytea AND value = ''::bytea)`),
 		canary: in(`WITH deleted AS (DELETE FROM TABLE_NAME WHERE false),
-			written AS (INSERT INTO TABLE_NAME (key, value) VALUES ($1::bytea, convert_to(clock_timestamp()::text, 'UTF8'))` + upsert + `)
+			written AS (INSERT INTO TABLE_NAME (key, value) VALUES ($1::bytea, $2::bytea)` + upsert + `)
 			SELECT EXISTS (SELECT FROM TABLE_NAME WHERE key = $1::bytea AND value = ''::bytea)`),
 	}
 }
