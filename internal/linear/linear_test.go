@@ -12,7 +12,9 @@ import (
 
 func TestAHistoryIsRightOrWrong(t *testing.T) {
 	write := func(h *History, value string, err error) { h.Begin(1, nil).Wrote(err, In{Write, "k", value}) }
-	read := func(h *History, value string, err error) { h.Begin(2, nil).Read(In{Op: Read, Key: "k"}, []byte(value), err) }
+	read := func(h *History, value string, err error) {
+		h.Begin(2, nil).Read(In{Op: Read, Key: "k"}, []byte(value), err)
+	}
 	for name, c := range map[string]struct {
 		play  func(h *History)
 		wrong string
