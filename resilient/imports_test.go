@@ -66,6 +66,8 @@ var importRules = []importRule{
 		"what checks a history knows the words of those who write it"},
 	{"internal/compattest", []string{"resilient"}, nil,
 		"a kit that asks any store knows none"},
+	{"backends", nil, nil,
+		"what compares backends with each other is tests"},
 	{"docs", nil, nil, "documents hold no code; their test compares them with the source"},
 	{"examples/*", []string{"breaker", "resilient", "resilient/", "failover", "failover/", "backends/"}, []string{""},
 		"an example shows what a user can import"},

@@ -1,0 +1,152 @@
+package backends_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfastkv/holdfast/internal/linear"
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// recorder takes down what clients ask and what they are told.
+type recorder interface {
+	begin(client int, ins []linear.In) (ended func(got map[string][]byte, err error))
+}
+
+// batchKV is what clients call.
+type batchKV interface {
+	resilient.KV
+	resilient.Batcher
+}
+
+// load is many clients that call one store, each on a few keys that all share,
+// without a deadline of their own.
+type load struct {
+	kv    batchKV
+	rec   recorder
+	keys  []string
+	seed  uint64
+	first int // number of the first client: no two of a history are the same
+	life  int // of the process: no two values of a history are the same
+	calls atomic.Int64
+
+	mu      sync.Mutex // guards all below
+	slowest time.Duration
+	failed  []error // the first few
+}
+
+// maxFailed is how many failed calls are kept for the report.
+const maxFailed = 5
+
+// run lets n clients call until stop is closed.
+func (l *load) run(n int, stop <-chan struct{}) {
+	var clients sync.WaitGroup
+	for id := l.first; id < l.first+n; id++ {
+		clients.Go(func() { l.client(id, stop) })
+	}
+	clients.Wait()
+}
+
+func (l *load) client(id int, stop <-chan struct{}) {
+	rng := rand.New(rand.NewPCG(l.seed, uint64(id)<<32|uint64(l.life)))
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		time.Sleep(time.Duration(rng.IntN(4000)) * time.Microsecond) // callers have more to do than to call
+		ins := l.choose(rng, fmt.Sprintf("%d.%d.%d", l.life, id, n))
+		ended, began := l.rec.begin(id, ins), time.Now()
+		got, err := l.call(ins)
+		ended(got, err)
+		l.calls.Add(1)
+		l.note(time.Since(began), err)
+	}
+}
+
+func (l *load) note(took time.Duration, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.slowest = max(l.slowest, took)
+	if err != nil && len(l.failed) < maxFailed {
+		l.failed = append(l.failed, err)
+	}
+}
+
+// choose returns what one call asks: one key mostly, some or all of them at
+// times.
+func (l *load) choose(rng *rand.Rand, value string) []linear.In {
+	n := rng.IntN(len(l.keys))
+	key, other := l.keys[n], l.keys[(n+1+rng.IntN(len(l.keys)-1))%len(l.keys)]
+	switch p := rng.IntN(100); {
+	case p < 45:
+		return []linear.In{{Op: linear.Read, Key: key}}
+	case p < 80:
+		return []linear.In{{Op: linear.Write, Key: key, Value: value}}
+	case p < 90:
+		return []linear.In{{Op: linear.Delete, Key: key}}
+	case p < 95:
+		return []linear.In{{Op: linear.Write, Key: key, Value: value}, {Op: linear.Write, Key: other, Value: value}}
+	}
+	var all []linear.In
+	for _, k := range l.keys {
+		all = append(all, linear.In{Op: linear.Read, Key: k})
+	}
+	return all
+}
+
+// call makes the call that ins ask for and returns what there is under their
+// keys, if they are reads.
+func (l *load) call(ins []linear.In) (got map[string][]byte, err error) {
+	ctx := context.Background()
+	switch in := ins[0]; {
+	case in.Op == linear.Read && len(ins) > 1:
+		return l.kv.BatchGetRaw(ctx, l.keys)
+	case in.Op == linear.Read:
+		value, err := l.kv.GetRaw(ctx, in.Key)
+		if errors.Is(err, resilient.ErrNotFound) {
+			return nil, nil
+		}
+		return map[string][]byte{in.Key: value}, err
+	case in.Op == linear.Delete:
+		return nil, l.kv.Delete(ctx, in.Key)
+	case len(ins) > 1:
+		batch := map[string][]byte{}
+		for _, in := range ins {
+			batch[in.Key] = []byte(in.Value)
+		}
+		return nil, l.kv.BatchSetRaw(ctx, batch)
+	default:
+		return nil, l.kv.SetRaw(ctx, in.Key, []byte(in.Value))
+	}
+}
+
+// inMemory records into a history of this process.
+type inMemory struct{ h *linear.History }
+
+func (m inMemory) begin(client int, ins []linear.In) func(map[string][]byte, error) {
+	call := m.h.Begin(client, nil)
+	return func(got map[string][]byte, err error) { told(call, ins, got, err) }
+}
+
+// told notes how a call ended.
+func told(call linear.Call, ins []linear.In, got map[string][]byte, err error) {
+	if ins[0].Op != linear.Read {
+		call.Wrote(err, ins...)
+		return
+	}
+	for _, in := range ins {
+		value, ok := got[in.Key]
+		if err == nil && !ok {
+			call.Read(in, nil, resilient.ErrNotFound)
+			continue
+		}
+		call.Read(in, value, err)
+	}
+}

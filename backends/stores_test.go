@@ -1,0 +1,90 @@
+package backends_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/holdfastkv/holdfast/backends/boltkv"
+	"github.com/holdfastkv/holdfast/backends/mysqlkv"
+	"github.com/holdfastkv/holdfast/backends/postgreskv"
+	"github.com/holdfastkv/holdfast/backends/rediskv"
+	"github.com/holdfastkv/holdfast/internal/servertest"
+	"github.com/holdfastkv/holdfast/resilient"
+	"github.com/holdfastkv/holdfast/resilient/kvtest"
+)
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(lifeVariable); text != "" {
+		live(text)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// place is where stores of one kind are: a server, or a folder.
+type place struct {
+	name   string
+	where  string             // URL, or folder
+	server *servertest.Server // nil = in this process
+	skip   func(key string) bool
+}
+
+// newPlace starts what stores of that kind need; it lasts as long as tb.
+func newPlace(tb testing.TB, kind string) *place {
+	tb.Helper()
+	p := &place{name: kind}
+	switch kind {
+	case "bolt":
+		p.where = tb.TempDir()
+	case "redis":
+		p.server = servertest.Redis(tb)
+		p.where = "redis://" + p.server.Addr()
+	case "postgres":
+		p.server = servertest.Postgres(tb)
+		p.where = servertest.PostgresURL(p.server)
+	case "mysql":
+		p.server = servertest.MySQL(tb)
+		p.where = servertest.MySQLDSN(p.server)
+	}
+	return p
+}
+
+// openAt opens the store with that namespace at a place.
+func openAt(a address, namespace string) (resilient.KVWithHealth, error) {
+	switch a.Kind {
+	case "bolt":
+		return boltkv.Open(filepath.Join(a.Where, namespace+".db"), boltkv.Config{})
+	case "redis":
+		return rediskv.Open(a.Where, rediskv.Config{Namespace: namespace})
+	case "postgres":
+		return postgreskv.Open(a.Where, postgreskv.Config{Namespace: namespace})
+	case "mysql":
+		return mysqlkv.Open(a.Where, mysqlkv.Config{Namespace: namespace})
+	}
+	return nil, fmt.Errorf("no such kind of store: %s", a.Kind)
+}
+
+// open returns a client of the store with that namespace.
+func (p *place) open(tb testing.TB, namespace string) resilient.KVWithHealth {
+	kv, err := openAt(address{p.name, p.where}, namespace)
+	require.NoError(tb, err)
+	return kv
+}
+
+var namespaces atomic.Int64
+
+// fresh returns a namespace that nobody has used.
+func fresh() string { return fmt.Sprintf("t%d", namespaces.Add(1)) }
+
+// harness opens a fresh store of p for each test.
+func (p *place) harness() kvtest.Harness {
+	return kvtest.Harness{
+		Open:     func(tb testing.TB) resilient.KVWithHealth { return p.open(tb, fresh()) },
+		SkipKeys: p.skip,
+	}
+}
