@@ -19,6 +19,10 @@ func TestMain(m *testing.M) {
 		crashChild(path)
 		return
 	}
+	if dir := os.Getenv(killDir); dir != "" {
+		live(dir)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 
