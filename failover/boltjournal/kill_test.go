@@ -150,7 +150,7 @@ func (f fate) play(t *testing.T, dir string, l *ledger, decides bool) (where str
 	if f.Aim == inOpening {
 		killIn(f.After)
 	}
-	defer time.AfterFunc(patience, func() { _ = cmd.Process.Kill() }).Stop()
+	defer time.AfterFunc(2*patience, func() { _ = cmd.Process.Kill() }).Stop()
 	where = l.follow(out, decides, func() {
 		if f.Aim == anywhere {
 			killIn(f.After)

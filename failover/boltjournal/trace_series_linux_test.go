@@ -29,10 +29,6 @@ type series struct {
 	n    atomic.Int64
 }
 
-// changes are what an operation makes of the contents of a journal, as
-// contentsOf names them; "" removes.
-type changes map[string]string
-
 // contentsOf says what a group is given when it opens a journal. A file that
 // is not there gives what a new journal does.
 func contentsOf(r failover.Recovery) changes {

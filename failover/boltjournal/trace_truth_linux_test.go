@@ -11,6 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// changes are what an operation makes of the contents of a journal: values by
+// the names of what is in it; "" removes.
+type changes map[string]string
+
 // truth is what a journal must hold, from what a series has said.
 type truth struct {
 	held map[string]string          // acknowledged
