@@ -34,8 +34,10 @@ lint: fmt vet staticcheck paths ## the checks that run no test
 tools:
 	@go -C test build -o ../bin/ ./cmd/... honnef.co/go/tools/cmd/staticcheck
 
-servers: ## the database servers that tests start, installed as far as they are missing
+servers: ## the servers that tests start: Debian's as far as they are missing, the others built
 	@scripts/install-servers
+	@go -C test/servers/consul build -o ../../../bin/ github.com/hashicorp/consul
+	@go -C test/servers/ferretdb build -o ../../../bin/ .
 
 fmt: ## gofmt has nothing to change
 	@files=$$(gofmt -s -l .) && test -z "$$files" || { echo "run gofmt -s -w on:"; echo "$$files"; exit 1; }
@@ -59,7 +61,7 @@ paths: ## no tracked file names a machine's path or a registry's host
 
 tidy: ## go.mod and go.sum say what the code needs, and the downloads are genuine
 	@go mod tidy -diff
-	@go -C test mod tidy -diff
+	@set -e; for module in test test/servers/*/; do go -C $$module mod tidy -diff; done
 	@go mod verify
 
 build: ## every package compiles

@@ -13,6 +13,7 @@ import (
 
 	"github.com/holdfastkv/holdfast/breaker"
 	"github.com/holdfastkv/holdfast/failover"
+	"github.com/holdfastkv/holdfast/internal/linear"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -57,7 +58,7 @@ type simulation struct {
 
 	stores  []*simStore
 	disk    *simDisk
-	history *history
+	history *linear.History
 
 	rebuilds sync.WaitGroup
 
@@ -165,7 +166,7 @@ func (s *simulation) crash(away time.Duration) error {
 	s.crashes++
 	s.mu.Unlock()
 	p.die()
-	s.history.crashed()
+	s.history.Crashed()
 	_ = p.group.Close() // ends the goroutines of the dead
 	time.Sleep(away)
 	s.disk.heal()
@@ -231,28 +232,28 @@ func (s *simulation) call(ctx context.Context, rng *rand.Rand, id int, value str
 	if dice >= 9 && dice != 16 && dice != 19 {
 		s.began()
 	}
-	c := h.begin(id, p.dead)
+	c := h.Begin(id, p.dead)
 	switch {
 	case dice < 9:
 		v, err := kv.GetRaw(ctx, key)
-		c.read(simIn{op: 'r', key: key}, v, err)
+		c.Read(linear.In{Op: linear.Read, Key: key}, v, err)
 	case dice < 14:
-		c.wrote(kv.SetRaw(ctx, key, []byte(value)), simIn{'w', key, value})
+		c.Wrote(kv.SetRaw(ctx, key, []byte(value)), linear.In{Op: linear.Write, Key: key, Value: value})
 	case dice < 16:
-		c.wrote(kv.Delete(ctx, key), simIn{op: 'd', key: key})
+		c.Wrote(kv.Delete(ctx, key), linear.In{Op: linear.Delete, Key: key})
 	case dice < 17:
 		keys := simKeys[:2]
 		found, err := kv.BatchGetRaw(ctx, keys)
 		for _, k := range keys {
 			v, ok := found[k]
-			c.read(simIn{op: 'r', key: k}, v, missingUnless(ok, err))
+			c.Read(linear.In{Op: linear.Read, Key: k}, v, missingUnless(ok, err))
 		}
 	case dice < 18:
 		err := kv.BatchSetRaw(ctx, map[string][]byte{"a": []byte(value), "c": []byte(value)})
-		c.wrote(err, simIn{'w', "a", value}, simIn{'w', "c", value})
+		c.Wrote(err, linear.In{Op: linear.Write, Key: "a", Value: value}, linear.In{Op: linear.Write, Key: "c", Value: value})
 	case dice < 19:
 		err := kv.BatchDelete(ctx, simKeys[1:])
-		c.wrote(err, simIn{op: 'd', key: "b"}, simIn{op: 'd', key: "c"})
+		c.Wrote(err, linear.In{Op: linear.Delete, Key: "b"}, linear.In{Op: linear.Delete, Key: "c"})
 	default:
 		listed, err := kv.List(ctx, "")
 		in := map[string]bool{}
@@ -260,7 +261,7 @@ func (s *simulation) call(ctx context.Context, rng *rand.Rand, id int, value str
 			in[k] = true
 		}
 		for _, k := range simKeys {
-			c.read(simIn{op: 'l', key: k}, nil, missingUnless(in[k], err))
+			c.Read(linear.In{Op: linear.Listed, Key: k}, nil, missingUnless(in[k], err))
 		}
 	}
 }
@@ -296,8 +297,8 @@ func (s *simulation) run(t *testing.T) {
 	for i := range s.members {
 		s.stores = append(s.stores, newSimStore(s.rand(uint64(100+i))))
 	}
-	s.disk, s.history = newSimDisk(s.rand(2)), newHistory()
-	s.history.loose = s.writes == failover.Mirror
+	s.disk, s.history = newSimDisk(s.rand(2)), linear.New()
+	s.history.Loose = s.writes == failover.Mirror
 	require.NoError(t, s.start())
 	stop := make(chan struct{})
 	var clients, faults sync.WaitGroup
@@ -323,7 +324,7 @@ func (s *simulation) run(t *testing.T) {
 	for _, store := range s.stores {
 		s.final = append(s.final, store.content())
 	}
-	s.end = s.history.now()
+	s.end = s.history.Now()
 }
 
 // comesToRest reports whether the group, all healthy, hands back everything

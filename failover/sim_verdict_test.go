@@ -38,12 +38,13 @@ func (v verdict) String() string {
 // judge looks at the history and at what the members hold in the end.
 func (s *simulation) judge() verdict {
 	h, v := s.history, verdict{tally: s.tally}
-	v.ops, v.failed, v.unsure, v.uncertain = h.calls, h.failed, h.unsure, h.uncertain
+	n := h.Counts()
+	v.ops, v.failed, v.unsure, v.uncertain = n.Calls, n.Failed, n.Unsure, n.Uncertain
 	if s.unrest != nil {
 		v.notLive++
 		v.text += fmt.Sprintf("not at rest: %v; ", s.unrest)
 	}
-	if why := h.check(); why != "" {
+	if why := h.Check(); why != "" {
 		v.wrong++
 		v.text += "the history is wrong: " + why + "; "
 		return v
@@ -51,10 +52,10 @@ func (s *simulation) judge() verdict {
 	// What the first member holds is read as one more client would, at last.
 	for _, key := range simKeys {
 		value, ok := s.final[0][key]
-		h.atLast(key, value, ok, s.end)
+		h.Final(key, value, ok, s.end)
 	}
-	if why := h.check(); why != "" {
-		for _, key := range h.wrongKeys() {
+	if why := h.Check(); why != "" {
+		for _, key := range h.WrongKeys() {
 			if _, ok := s.final[0][key]; ok {
 				v.resurrected++
 			} else {

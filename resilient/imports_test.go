@@ -62,6 +62,8 @@ var importRules = []importRule{
 		"what backends share must not carry one backend's driver into another"},
 	{"internal/servertest", nil, nil,
 		"a kit that starts servers knows no client of theirs: each test brings its own"},
+	{"internal/linear", []string{"resilient", "failover"}, []string{"github.com/anishathalye/porcupine"},
+		"what checks a history knows the words of those who write it"},
 	{"internal/compattest", []string{"resilient"}, nil,
 		"a kit that asks any store knows none"},
 	{"docs", nil, nil, "documents hold no code; their test compares them with the source"},

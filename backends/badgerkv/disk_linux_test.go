@@ -10,12 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestAFullDiskIsARefusalAndNotTheEndOfTheProcess(t *testing.T) {
-	mount := t.TempDir()
-	if err := unix.Mount("none", mount, "tmpfs", 0, "size=352m"); err != nil {
-		t.Skipf("a full disk needs the right to mount a tmpfs (run as root): %v", err)
+// smallDisk mounts a file system with the given options of tmpfs.
+func smallDisk(tb testing.TB, options string) string {
+	tb.Helper()
+	dir := tb.TempDir()
+	if err := unix.Mount("none", dir, "tmpfs", 0, options); err != nil {
+		tb.Skipf("a full disk needs the right to mount a tmpfs (run as root): %v", err)
 	}
-	defer func() { require.NoError(t, unix.Unmount(mount, unix.MNT_DETACH)) }()
+	tb.Cleanup(func() { require.NoError(tb, unix.Unmount(dir, unix.MNT_DETACH)) })
+	return dir
+}
+
+func TestAFullDiskIsARefusalAndNotTheEndOfTheProcess(t *testing.T) {
+	mount := smallDisk(t, "size=352m")
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), childDir+"="+filepath.Join(mount, "store"))
 	out, err := child.CombinedOutput()

@@ -82,13 +82,13 @@ func TestACommitThatCannotBeSyncedBreaksTheStore(t *testing.T) {
 }
 
 // smallDisk mounts a file system of size bytes.
-func smallDisk(t *testing.T, size int) string {
-	t.Helper()
-	dir := t.TempDir()
+func smallDisk(tb testing.TB, size int) string {
+	tb.Helper()
+	dir := tb.TempDir()
 	if err := unix.Mount("none", dir, "tmpfs", 0, fmt.Sprint("size=", size)); err != nil {
-		t.Skipf("a full disk needs the right to mount a tmpfs (run as root): %v", err)
+		tb.Skipf("a full disk needs the right to mount a tmpfs (run as root): %v", err)
 	}
-	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	tb.Cleanup(func() { require.NoError(tb, unix.Unmount(dir, unix.MNT_DETACH)) })
 	return dir
 }
 

@@ -5,6 +5,11 @@
 //
 //	$ go run ./examples/failover
 //
+// Other stores are named by URLs, whose schemes pick the backends. What is in
+// their namespace, holdfast_demo, is deleted before and after:
+//
+//	$ go run ./examples/failover -primary bolt:first.db -secondary bolt:second.db
+//
 // In mode mirror both stores have every write. In mode handoff badger only
 // stands in: what it takes is handed back and then removed there, and reads of
 // what bolt alone has are refused as uncertain while that is away. Mode strict
@@ -35,6 +40,8 @@ type options struct {
 	keys     int
 	seed     int64
 	writes   failover.Writes
+
+	primary, secondary string // URLs
 }
 
 func main() {
@@ -63,20 +70,19 @@ func run(ctx context.Context, args []string, out, errs io.Writer) (code int) {
 		return fail(1, err)
 	}
 	defer os.RemoveAll(dir)
-	bolt, badger, err := open(dir)
+	stores, err := open(o, dir)
 	if err != nil {
 		return fail(1, err)
 	}
 	show := newTimeline(out)
-	cfg := config(o, show)
-	if cfg.Journal, err = journal(o, dir); err != nil {
-		return fail(1, errors.Join(err, bolt.member.Close(), badger.member.Close()))
-	}
-	group, err := failover.New(cfg, bolt.member, badger.member)
+	group, err := join(o, dir, stores, show)
 	if err != nil {
-		return fail(1, errors.Join(err, bolt.member.Close(), badger.member.Close()))
+		return fail(1, errors.Join(err, closeAll(stores)))
 	}
-	r := play(ctx, o, group, []*store{bolt, badger}, show)
+	r := play(ctx, o, group, stores, show)
+	if err := emptyAll(stores); err != nil {
+		r.problem("%v", err)
+	}
 	if err := group.Close(); err != nil { // closes the stores too
 		r.problem("close: %v", err)
 	}
@@ -85,6 +91,19 @@ func run(ctx context.Context, args []string, out, errs io.Writer) (code int) {
 		return 1
 	}
 	return 0
+}
+
+// join makes one group of the stores.
+func join(o options, dir string, stores []*store, show *timeline) (*failover.KV, error) {
+	cfg := config(o, show)
+	members, err := guard(stores, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Journal, err = journal(o, dir); err != nil {
+		return nil, err
+	}
+	return failover.New(cfg, members...)
 }
 
 // parse returns the options that args ask for. What package flag finds wrong
@@ -98,6 +117,8 @@ func parse(args []string, errs io.Writer) (options, error) {
 	f.IntVar(&o.clients, "clients", 8, "how many clients read and write at the same time")
 	f.IntVar(&o.keys, "keys", 1000, "how many keys the clients share out among them")
 	f.Int64Var(&o.seed, "seed", 1, "what the clients' choices follow from")
+	f.StringVar(&o.primary, "primary", "bolt:", "the store that is wanted most, a URL that begins with one of "+knownSchemes())
+	f.StringVar(&o.secondary, "secondary", "badger:", "the store that serves while the first is away, a URL as well")
 	f.StringVar(&mode, "mode", "mirror", "how the group writes: handoff, mirror or strict")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -119,6 +140,11 @@ func parse(args []string, errs io.Writer) (options, error) {
 	}
 	if o.keys > 0 && o.keys < o.clients {
 		bad("-keys must be at least as many as -clients, %d: each client has keys of its own", o.clients)
+	}
+	for _, u := range []struct{ name, url string }{{"primary", o.primary}, {"secondary", o.secondary}} {
+		if _, ok := backends[scheme(u.url)]; !ok {
+			bad("-%s must be a URL that begins with one of %s", u.name, knownSchemes())
+		}
 	}
 	switch mode {
 	case "handoff":

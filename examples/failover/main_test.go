@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/holdfastkv/holdfast/backends/boltkv"
 	"github.com/holdfastkv/holdfast/breaker"
 	"github.com/holdfastkv/holdfast/resilient"
 )
@@ -63,6 +65,21 @@ func TestEveryModeLosesNothingAndOnlyHandoffHasUncertainReads(t *testing.T) {
 			require.Positive(t, number(t, out, "handed back"), out)
 		})
 	}
+}
+
+func TestTwoStoresOfOneKindHaveTwoNames(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	path := filepath.Join(t.TempDir(), "kept.db")
+	var stdout, stderr bytes.Buffer
+	args := []string{"-duration", "2s", "-primary", "bolt:" + path, "-secondary", "bolt:"}
+	require.Zero(t, run(t.Context(), args, &stdout, &stderr), "%s\n%s", &stdout, &stderr)
+	require.Contains(t, stdout.String(), "bolt-2 serves in place of bolt ")
+	kept, err := boltkv.Open(path, boltkv.Config{Namespace: namespace})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, kept.Close()) }()
+	keys, err := kept.List(t.Context(), "")
+	require.NoError(t, err)
+	require.Empty(t, keys, "what is left behind")
 }
 
 func TestInterruptEndsTheScriptAndNotTheCheck(t *testing.T) {
@@ -117,19 +134,19 @@ func (n naive) Health(context.Context) error { return nil }
 func (n naive) Close() error                 { return errors.Join(n.first.Close(), n.second.Close()) }
 
 func TestFailoverWithoutHandBackIsSeenToLoseWrites(t *testing.T) {
-	bolt, badger, err := open(t.TempDir())
+	var out bytes.Buffer
+	o, err := parse([]string{"-duration", "1500ms"}, &out)
+	require.NoError(t, err)
+	stores, err := open(o, t.TempDir())
 	require.NoError(t, err)
 	// The Store is there for its batches only: it never opens.
-	kv, err := resilient.Wrap(naive{bolt.member, badger.member}, resilient.Config{
+	kv, err := resilient.Wrap(naive{stores[0].member, stores[1].member}, resilient.Config{
 		Breaker: breaker.Config{Failures: -1}, Probe: resilient.Probe{Interval: -1},
 	})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, kv.Close()) }()
 
-	var out bytes.Buffer
-	o, err := parse([]string{"-duration", "1500ms"}, &out)
-	require.NoError(t, err)
-	r := play(t.Context(), o, kv, []*store{bolt, badger}, newTimeline(&out))
+	r := play(t.Context(), o, kv, stores, newTimeline(&out))
 	r.print(&out)
 	require.False(t, r.good())
 	require.Positive(t, number(t, out.String(), "acknowledged writes lost"), &out)
@@ -152,12 +169,15 @@ func TestFlagsThatCannotBeUsedAreNamed(t *testing.T) {
 		{[]string{"-seed", "0"}, "-seed must be more than 0, not 0"},
 		{[]string{"-mode", "best"}, `-mode must be handoff, mirror or strict, not "best"`},
 		{[]string{"-keys", "0", "-seed", "-1"}, "-seed must be more than 0, not -1"},
+		{[]string{"-primary", "oracle://SECRET"}, "-primary must be a URL that begins with one of badger: bolt:"},
+		{[]string{"-secondary", ""}, "-secondary must be a URL"},
 		{[]string{"soon"}, `not "soon"`},
 		{[]string{"-fast"}, "-fast"},
 	} {
 		var stdout, stderr bytes.Buffer
 		require.Equal(t, 2, run(t.Context(), c.args, &stdout, &stderr), c.args)
 		require.Contains(t, stderr.String(), c.says)
+		require.NotContains(t, stderr.String(), "SECRET")
 		require.Empty(t, stdout.String(), c.args)
 	}
 	require.Zero(t, run(t.Context(), []string{"-h"}, &bytes.Buffer{}, &bytes.Buffer{}))

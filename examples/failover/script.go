@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,17 +14,17 @@ import (
 
 // act is one part of the script.
 type act struct {
-	says  string
-	parts int // of all acts' parts: how long it lasts
+	says  string // with %s for the first store
+	parts int    // of all acts' parts: how long it lasts
 	do    func(first *kvtest.Fault)
 }
 
 var script = []act{
 	{"both stores are well", 4, (*kvtest.Fault).Up},
-	{"bolt fails: it refuses every call", 5, (*kvtest.Fault).Down},
-	{"bolt is back", 5, (*kvtest.Fault).Up},
-	{"bolt hangs: no call ends, whatever its deadline", 4, hang},
-	{"bolt goes on, and first with the writes that hung", 6, (*kvtest.Fault).Up},
+	{"%s fails: it refuses every call", 5, (*kvtest.Fault).Down},
+	{"%s is back", 5, (*kvtest.Fault).Up},
+	{"%s hangs: no call ends, whatever its deadline", 4, hang},
+	{"%s goes on, and first with the writes that hung", 6, (*kvtest.Fault).Up},
 }
 
 // hang makes a store as a disk that hangs is: nothing ends, and what was sent
@@ -45,7 +46,7 @@ func play(ctx context.Context, o options, kv batchKV, stores []*store, show *tim
 	rows.Go(func() { show.rows(calls, func() int { return owedBy(group) }, stopRows) })
 	traffic.Go(func() { drive(clients, stopTraffic) })
 
-	perform(ctx, o.duration, stores[0].fault, show)
+	perform(ctx, o.duration, stores[0], show)
 	close(stopTraffic)
 	traffic.Wait()
 	err := comesToRest(group, stores[0].name, show)
@@ -63,15 +64,15 @@ func play(ctx context.Context, o options, kv batchKV, stores []*store, show *tim
 
 // perform acts the script within total. Whatever happens, the store is well
 // when it returns.
-func perform(ctx context.Context, total time.Duration, first *kvtest.Fault, show *timeline) {
-	defer first.Up()
+func perform(ctx context.Context, total time.Duration, first *store, show *timeline) {
+	defer first.fault.Up()
 	all := 0
 	for _, a := range script {
 		all += a.parts
 	}
 	for _, a := range script {
-		show.say(a.says)
-		a.do(first)
+		show.say(strings.ReplaceAll(a.says, "%s", first.name))
+		a.do(first.fault)
 		select {
 		case <-time.After(total * time.Duration(a.parts) / time.Duration(all)):
 		case <-ctx.Done():

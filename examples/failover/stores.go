@@ -2,11 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/holdfastkv/holdfast/backends/badgerkv"
-	"github.com/holdfastkv/holdfast/backends/boltkv"
 	"github.com/holdfastkv/holdfast/breaker"
 	"github.com/holdfastkv/holdfast/failover"
 	"github.com/holdfastkv/holdfast/failover/boltjournal"
@@ -29,17 +29,42 @@ func newStore(name string, disk resilient.KVWithHealth) *store {
 	return &store{name: name, disk: disk, fault: fault, member: resilient.Detach(fault, 0)}
 }
 
-// open makes both databases in dir.
-func open(dir string) (bolt, badger *store, err error) {
-	first, err := boltkv.Open(filepath.Join(dir, "bolt.db"), boltkv.Config{})
-	if err != nil {
-		return nil, nil, err
+// open opens both stores, empty. Files without a path are made in dir.
+func open(o options, dir string) (stores []*store, err error) {
+	names := map[string]int{}
+	for i, url := range []string{o.primary, o.secondary} {
+		own := filepath.Join(dir, fmt.Sprint(i))
+		if err := os.Mkdir(own, 0o700); err != nil {
+			return nil, errors.Join(err, closeAll(stores))
+		}
+		name, disk, err := openDisk(url, own)
+		if err != nil {
+			return nil, errors.Join(err, closeAll(stores))
+		}
+		if names[name]++; names[name] > 1 {
+			name = fmt.Sprintf("%s-%d", name, names[name])
+		}
+		stores = append(stores, newStore(name, disk))
 	}
-	second, err := badgerkv.Open(filepath.Join(dir, "badger"), badgerkv.Config{})
-	if err != nil {
-		return nil, nil, errors.Join(err, first.Close())
+	return stores, nil
+}
+
+// closeAll closes stores that no group has been given.
+func closeAll(stores []*store) (err error) {
+	for _, s := range stores {
+		err = errors.Join(err, s.member.Close())
 	}
-	return newStore("bolt", first), newStore("badger", second), nil
+	return err
+}
+
+// emptyAll leaves nothing of the example behind.
+func emptyAll(stores []*store) (err error) {
+	for _, s := range stores {
+		if e := empty(s.disk); e != nil {
+			err = errors.Join(err, fmt.Errorf("emptying %s: %w", s.name, e))
+		}
+	}
+	return err
 }
 
 // journal makes the one for mode strict; in the others what is owed need not
@@ -53,6 +78,22 @@ func journal(o options, dir string) (failover.Journal, error) {
 
 // attempt is how long one attempt at one store may take.
 const attempt = 300 * time.Millisecond
+
+// guard makes a Store of each store, which gives it the name that the group
+// knows it by.
+func guard(stores []*store, cfg failover.Config) (members []resilient.KVWithHealth, err error) {
+	for _, s := range stores {
+		c := cfg.Member
+		c.Name, c.Observer = s.name, cfg.Observer
+		guarded, err := resilient.Wrap(s.member, c)
+		if err != nil {
+			return nil, err
+		}
+		s.member = guarded
+		members = append(members, guarded)
+	}
+	return members, nil
+}
 
 // config is shorter than the defaults wherever it waits. They suit a service
 // that runs for months and stores that are away for minutes: a check every 5 s,

@@ -1,0 +1,33 @@
+package mysqlkv_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfastkv/holdfast/backends/mysqlkv"
+	"github.com/holdfastkv/holdfast/internal/servertest"
+	"github.com/holdfastkv/holdfast/resilient"
+	"github.com/holdfastkv/holdfast/resilient/kvtest"
+)
+
+func TestAStoreOnARealServerObeysTheContract(t *testing.T) {
+	server := servertest.MySQL(t)
+	var opened int
+	again := func(tb testing.TB) resilient.KVWithHealth {
+		tb.Helper()
+		kv, err := mysqlkv.Open(servertest.MySQLDSN(server), mysqlkv.Config{Namespace: fmt.Sprint("ns_", opened), Canary: true})
+		require.NoError(tb, err)
+		return kv
+	}
+	kvtest.RunDecorated(t, kvtest.Harness{
+		Atomic: true,
+		Reopen: again,
+		Second: again,
+		Open: func(tb testing.TB) resilient.KVWithHealth {
+			opened++
+			return again(tb)
+		},
+	})
+}

@@ -1,0 +1,95 @@
+package mysqlkv
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// noSuchTable is the server's error number.
+const noSuchTable = 1146
+
+// meet is the first contact: it learns what the server takes and makes the
+// table if it is not there. Any number of calls and of stores may do so at
+// once. Its error is an *unsent.
+func (k *KV) meet(ctx context.Context) error {
+	if k.packet.Load() != 0 {
+		return nil
+	}
+	packet, err := k.settings(ctx)
+	if err == nil {
+		err = k.look(ctx)
+	}
+	var server *mysql.MySQLError
+	if errors.As(err, &server) && server.Number == noSuchTable {
+		if _, err = k.db.ExecContext(ctx, k.sql.create); err == nil {
+			err = k.look(ctx)
+		}
+	}
+	if err != nil {
+		return before(meeting, err)
+	}
+	k.packet.Store(packet)
+	return nil
+}
+
+// settings returns max_allowed_packet, and an error for settings of a borrowed
+// pool with which a write would not be what it is acknowledged for.
+func (k *KV) settings(ctx context.Context) (packet int64, err error) {
+	rows, err := k.db.QueryContext(ctx, "SELECT @@max_allowed_packet, @@autocommit, @@sql_mode")
+	if err != nil {
+		return 0, err
+	}
+	var (
+		autocommit bool
+		mode       string
+	)
+	if err := drain(rows, func() error { return rows.Scan(&packet, &autocommit, &mode) }); err != nil {
+		return 0, err
+	}
+	switch {
+	case packet < leastValue+packetRoom:
+		return 0, errPacket
+	case !autocommit:
+		return 0, errAutocommit
+	case !strings.Contains(mode, "STRICT_"):
+		return 0, errSQLMode
+	}
+	return packet, nil
+}
+
+// look returns nil if the table is there and keeps the bytes of keys. A user
+// may have the right to use a table and not the one to make it.
+func (k *KV) look(ctx context.Context) error {
+	rows, err := k.db.QueryContext(ctx, k.sql.look)
+	if err != nil {
+		return err
+	}
+	columns, err := rows.ColumnTypes()
+	if drained := drain(rows, func() error { return nil }); drained != nil {
+		return drained
+	}
+	if err != nil {
+		return err
+	}
+	if columns[0].DatabaseTypeName() != "VARBINARY" || !strings.HasSuffix(columns[1].DatabaseTypeName(), "BLOB") {
+		return errColumns
+	}
+	return nil
+}
+
+// drain calls fn at every row and closes rows, at the end of the answer if fn
+// returns no error: the driver's Close would read the rest without looking at
+// ctx.
+func drain(rows *sql.Rows, fn func() error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := fn(); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

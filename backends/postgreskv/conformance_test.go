@@ -1,0 +1,31 @@
+package postgreskv
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfastkv/holdfast/internal/servertest"
+	"github.com/holdfastkv/holdfast/resilient"
+	"github.com/holdfastkv/holdfast/resilient/kvtest"
+)
+
+func TestAStoreOnARealServerObeysTheContract(t *testing.T) {
+	s := servertest.Postgres(t)
+	var namespace string // of the last store opened
+	again := func(tb testing.TB) resilient.KVWithHealth {
+		tb.Helper()
+		kv, err := Open(servertest.PostgresURL(s), Config{Namespace: namespace})
+		require.NoError(tb, err)
+		return kv
+	}
+	kvtest.RunDecorated(t, kvtest.Harness{
+		Atomic: true,
+		Reopen: again,
+		Second: again,
+		Open: func(tb testing.TB) resilient.KVWithHealth {
+			namespace = freshNamespace()
+			return again(tb)
+		},
+	})
+}

@@ -1,0 +1,111 @@
+package postgreskv
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// maxKey is the longest key of the contract. PostgreSQL's index takes about
+// 2700 bytes.
+const maxKey = 512
+
+// leave is how long Close lets pgx cancel the statements that it has ended.
+const leave = 250 * time.Millisecond
+
+// KV is a store in one table of a PostgreSQL database. Make one with Open or
+// New; all methods are safe for concurrent use.
+type KV struct {
+	pool   *pgxpool.Pool
+	lines  *lines // nil = the pool is borrowed
+	cfg    Config
+	sql    statements
+	gate   *guard.Gate
+	met    atomic.Bool // the table has been seen
+	closed sync.Once
+}
+
+var (
+	_ resilient.KVWithHealth = (*KV)(nil)
+	_ resilient.Batcher      = (*KV)(nil)
+	_ resilient.Classifier   = (*KV)(nil)
+	_ resilient.Limited      = (*KV)(nil)
+)
+
+// Limits returns 512 bytes for keys and Config.MaxValue for values.
+func (k *KV) Limits() resilient.Limits {
+	return resilient.Limits{MaxKey: maxKey, MaxValue: k.cfg.MaxValue}
+}
+
+// do runs fn on a connection, and again if it found no table and this store has
+// never seen one: then it makes the table. writes tells whether fn changes
+// something, for its error.
+func (k *KV) do(ctx context.Context, writes bool, fn func(*pgx.Conn) error) error {
+	c, err := k.pool.Acquire(ctx)
+	if err != nil {
+		return explain(ctx, resilient.Refused, writes, err)
+	}
+	defer c.Release()
+	// Looked at before fn: a table that is made or dropped meanwhile is not held
+	// against it.
+	met := k.met.Load()
+	err = fn(c.Conn())
+	if !met && hasState(err, undefinedTable) {
+		if err = k.create(ctx, c.Conn()); err == nil {
+			err = fn(c.Conn())
+		}
+	}
+	if err == nil || errors.Is(err, pgx.ErrNoRows) {
+		if !met {
+			k.met.Store(true)
+		}
+		return err
+	}
+	return explain(ctx, classOf(err), writes, err)
+}
+
+// create makes the table. Of those who do that at the same time one succeeds;
+// the others find it there, or that one of its names is taken.
+func (k *KV) create(ctx context.Context, c *pgx.Conn) error {
+	_, err := c.Exec(ctx, k.sql.create)
+	if hasState(err, uniqueViolation) || hasState(err, duplicateTable) || hasState(err, duplicateObject) {
+		return nil
+	}
+	return err
+}
+
+// Close refuses new calls, ends those in flight with resilient.ErrClosed (and
+// resilient.ErrAmbiguous if a write may have been sent) and waits for their
+// return. Connections that Open's pool made are closed; those that do not take
+// their leave within 250 ms are cut off. Further calls wait for the first.
+func (k *KV) Close() error {
+	k.closed.Do(func() {
+		k.gate.Shut()
+		<-k.gate.Empty()
+		if k.lines == nil {
+			return
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			k.pool.Close()
+		}()
+		patience := time.NewTimer(leave)
+		defer patience.Stop()
+		select {
+		case <-done:
+		case <-patience.C:
+		}
+		k.lines.cut()
+		<-done
+	})
+	return nil
+}
