@@ -14,9 +14,24 @@ import (
 	"github.com/holdfastkv/holdfast/failover"
 )
 
+// The test binary plays a series with the journal that seriesPath names, without
+// syncs if there is a seriesNoSync.
+const (
+	seriesPath   = "BOLTJOURNAL_SERIES_PATH"
+	seriesNoSync = "BOLTJOURNAL_SERIES_NOSYNC"
+)
+
 func TestMain(m *testing.M) {
 	if path := os.Getenv(crashPath); path != "" {
 		crashChild(path)
+		return
+	}
+	if dir := os.Getenv(killDir); dir != "" {
+		live(dir)
+		return
+	}
+	if path := os.Getenv(seriesPath); path != "" {
+		playSeries(path)
 		return
 	}
 	goleak.VerifyTestMain(m)
