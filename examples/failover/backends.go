@@ -11,6 +11,9 @@ import (
 
 	"github.com/holdfastkv/holdfast/backends/badgerkv"
 	"github.com/holdfastkv/holdfast/backends/boltkv"
+	"github.com/holdfastkv/holdfast/backends/mysqlkv"
+	"github.com/holdfastkv/holdfast/backends/postgreskv"
+	"github.com/holdfastkv/holdfast/backends/rediskv"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -32,6 +35,22 @@ var backends = map[string]backend{
 	"badger": {"badger", func(url, dir string) (resilient.KVWithHealth, error) {
 		return badgerkv.Open(path(url, dir, "badger"), badgerkv.Config{Namespace: namespace})
 	}},
+	"redis":      {"redis", openRedis},
+	"rediss":     {"redis", openRedis},
+	"postgres":   {"postgres", openPostgres},
+	"postgresql": {"postgres", openPostgres},
+	"mysql": {"mysql", func(url, _ string) (resilient.KVWithHealth, error) {
+		// The driver's own form is no URL: user:password@tcp(host:port)/database.
+		return mysqlkv.Open(strings.TrimPrefix(url, "mysql://"), mysqlkv.Config{Namespace: namespace})
+	}},
+}
+
+func openRedis(url, _ string) (resilient.KVWithHealth, error) {
+	return rediskv.Open(url, rediskv.Config{Namespace: namespace})
+}
+
+func openPostgres(url, _ string) (resilient.KVWithHealth, error) {
+	return postgreskv.Open(url, postgreskv.Config{Namespace: namespace})
 }
 
 // scheme returns the part of url before its first colon.

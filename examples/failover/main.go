@@ -5,10 +5,12 @@
 //
 //	$ go run ./examples/failover
 //
-// Other stores are named by URLs, whose schemes pick the backends. What is in
-// their namespace, holdfast_demo, is deleted before and after:
+// Other stores are named by URLs, whose schemes pick the backends: bolt:PATH,
+// badger:PATH, redis://, postgres://, mysql://user:password@tcp(host:port)/database.
+// Two of a kind are fine. What is in their namespace (prefix, table or bucket)
+// holdfast_demo is deleted before and after:
 //
-//	$ go run ./examples/failover -primary bolt:first.db -secondary bolt:second.db
+//	$ go run ./examples/failover -primary redis://localhost:6379 -secondary postgres://user:password@localhost/db
 //
 // In mode mirror both stores have every write. In mode handoff badger only
 // stands in: what it takes is handed back and then removed there, and reads of

@@ -16,6 +16,7 @@ import (
 
 	"github.com/holdfastkv/holdfast/backends/boltkv"
 	"github.com/holdfastkv/holdfast/breaker"
+	"github.com/holdfastkv/holdfast/internal/servertest"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -80,6 +81,30 @@ func TestTwoStoresOfOneKindHaveTwoNames(t *testing.T) {
 	keys, err := kept.List(t.Context(), "")
 	require.NoError(t, err)
 	require.Empty(t, keys, "what is left behind")
+}
+
+func TestServersAreNamedByURLs(t *testing.T) {
+	redis, postgres, mysql := servertest.Redis(t), servertest.Postgres(t), servertest.MySQL(t)
+	for _, pair := range [][2]string{
+		{"redis://" + redis.Addr(), servertest.PostgresURL(postgres)},
+		{"mysql://" + servertest.MySQLDSN(mysql), "redis://" + redis.Addr()},
+	} {
+		t.Setenv("TMPDIR", t.TempDir())
+		var stdout, stderr bytes.Buffer
+		args := []string{"-duration", "3s", "-primary", pair[0], "-secondary", pair[1]}
+		require.Zero(t, run(t.Context(), args, &stdout, &stderr), "%s\n%s", &stdout, &stderr)
+		require.Positive(t, number(t, stdout.String(), "handed back"), &stdout)
+	}
+}
+
+func TestAServerThatIsDownIsNamedWithoutItsPassword(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	for _, url := range []string{"redis://:SECRET@127.0.0.1:1", "postgres://user:SECRET@127.0.0.1:1/db", "mysql://user:SECRET@tcp(127.0.0.1:1)/db", "postgres://user:SEC%RET@"} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, 1, run(t.Context(), []string{"-primary", url}, &stdout, &stderr), "%s\n%s", &stdout, &stderr)
+		require.Contains(t, stderr.String(), scheme(url))
+		require.NotContains(t, stderr.String(), "SEC")
+	}
 }
 
 func TestInterruptEndsTheScriptAndNotTheCheck(t *testing.T) {
@@ -169,7 +194,7 @@ func TestFlagsThatCannotBeUsedAreNamed(t *testing.T) {
 		{[]string{"-seed", "0"}, "-seed must be more than 0, not 0"},
 		{[]string{"-mode", "best"}, `-mode must be handoff, mirror or strict, not "best"`},
 		{[]string{"-keys", "0", "-seed", "-1"}, "-seed must be more than 0, not -1"},
-		{[]string{"-primary", "oracle://SECRET"}, "-primary must be a URL that begins with one of badger: bolt:"},
+		{[]string{"-primary", "oracle://SECRET"}, "-primary must be a URL that begins with one of badger: bolt: mysql: postgres:"},
 		{[]string{"-secondary", ""}, "-secondary must be a URL"},
 		{[]string{"soon"}, `not "soon"`},
 		{[]string{"-fast"}, "-fast"},
