@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -30,9 +31,41 @@ type chaos struct {
 	keys             []string
 	history          *linear.History
 	faults, overlaps int
-	slowest          time.Duration
-	failed           []error
+	hurts            []atomic.Bool // by place: it is away
+	load             *load
 	told             counter
+}
+
+// phase says what goes on in the group.
+func (c *chaos) phase(group *failover.KV) string {
+	first := group.Active() == c.places[0].name
+	switch {
+	case c.hurts[0].Load() && first:
+		return "failing"
+	case c.hurts[0].Load():
+		return "failed-over"
+	case !first:
+		return "failing-back"
+	case slices.ContainsFunc(c.places, func(p *place) bool { return group.Owed()[p.name] > 0 }):
+		return "catching-up" // another member than the first
+	}
+	for i := range c.hurts {
+		if c.hurts[i].Load() {
+			return "another-away"
+		}
+	}
+	return "healthy"
+}
+
+// take takes a server away, in a way that kind says.
+func (c *chaos) take(i int, kind fault) (back func()) {
+	c.hurts[i].Store(true)
+	kind.begin(c.places[i])
+	c.faults++
+	return func() {
+		kind.end(c.places[i])
+		c.hurts[i].Store(false)
+	}
 }
 
 // counter is the Observer of a group.
@@ -53,7 +86,7 @@ func (c *counter) Observe(_ context.Context, e resilient.Event) {
 }
 
 // attempt is how long one attempt at a member may take.
-const attempt = 300 * time.Millisecond
+const attempt = 500 * time.Millisecond
 
 // hurried is the configuration of a group whose outages last a second and not
 // minutes.
@@ -90,20 +123,16 @@ func (c *chaos) hurt() {
 	for time.Now().Before(over) {
 		between(300, 1200)
 		victim := rng.IntN(len(c.places) - 1)
-		first, kind := c.places[victim], serverFaults[rng.IntN(len(serverFaults))]
-		kind.begin(first)
-		c.faults++
+		back := c.take(victim, serverFaults[rng.IntN(len(serverFaults))])
 		if rng.IntN(4) == 0 && len(c.places) > 2 { // another one goes away meanwhile
 			between(50, 500)
-			second, kind := c.places[(victim+1)%(len(c.places)-1)], serverFaults[rng.IntN(2)]
-			kind.begin(second)
-			c.faults++
+			other := c.take((victim+1)%(len(c.places)-1), serverFaults[rng.IntN(2)])
 			c.overlaps++
 			between(100, 800)
-			kind.end(second)
+			other()
 		}
-		between(200, 1500)
-		kind.end(first)
+		between(200, 2500)
+		back()
 	}
 }
 
@@ -126,7 +155,9 @@ func (c *chaos) run(t *testing.T) (contents []map[string]string) {
 	group, err := failover.New(hurried(&c.told), members...)
 	require.NoError(t, err)
 
-	l := &load{kv: group, rec: inMemory{c.history}, keys: c.keys, seed: c.seed}
+	c.hurts = make([]atomic.Bool, len(c.places))
+	l := &load{kv: group, rec: inMemory{c.history}, keys: c.keys, seed: c.seed, phase: func() string { return c.phase(group) }}
+	c.load = l
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -135,7 +166,6 @@ func (c *chaos) run(t *testing.T) (contents []map[string]string) {
 	c.hurt()
 	close(stop)
 	<-stopped
-	c.slowest, c.failed = l.slowest, l.failed
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -242,14 +272,18 @@ func TestChaos(t *testing.T) {
 	}
 	contents := c.run(t)
 	v, n := judge(c.history, c.keys, contents), c.history.Counts()
-	t.Logf("RESULT kind=chaos members=%s clients=%d ops=%d faults=%d overlaps=%d switches=%d owed=%d handed_back=%d "+
+	lines, slowest, calls := c.load.distribution()
+	for _, line := range lines {
+		t.Logf("RESULT kind=chaos-latency members=%s %s", names(c.places), line)
+	}
+	t.Logf("RESULT kind=chaos members=%s clients=%d calls=%d faults=%d overlaps=%d switches=%d owed=%d handed_back=%d "+
 		"failed=%d uncertain=%d ambiguous=%d slowest_ms=%d lost_acked=%d wrong_reads=%d resurrected=%d differ=%d seed=%d",
-		names(c.places), c.clients, n.Calls, c.faults, c.overlaps, c.told.switches.Load(), c.told.owed.Load(), c.told.handedBack.Load(),
-		n.Failed, n.Uncertain, n.Unsure, c.slowest.Milliseconds(), v.lost, v.wrongReads, v.back, v.differs, c.seed)
+		names(c.places), c.clients, calls, c.faults, c.overlaps, c.told.switches.Load(), c.told.owed.Load(), c.told.handedBack.Load(),
+		n.Failed, n.Uncertain, n.Unsure, slowest, v.lost, v.wrongReads, v.back, v.differs, c.seed)
 	v.require(t, contents)
 	require.Zero(t, c.told.lost.Load(), "the group gave writes up")
-	require.Empty(t, c.failed, "calls that failed while a healthy complete member was there")
+	require.Empty(t, c.load.failed, "calls that failed while a healthy complete member was there")
 	require.Positive(t, c.told.handedBack.Load(), "a run in which nothing is handed back shows nothing")
 	require.GreaterOrEqual(t, c.told.switches.Load(), int64(2))
-	require.Greater(t, n.Calls, 100*c.clients)
+	require.Greater(t, calls, 100*c.clients)
 }

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/holdfastkv/holdfast/internal/linear"
@@ -33,11 +34,13 @@ type load struct {
 	seed  uint64
 	first int // number of the first client: no two of a history are the same
 	life  int // of the process: no two values of a history are the same
-	calls atomic.Int64
+	// phase says what is going on when a call begins; nil = nothing is told
+	// apart.
+	phase func() string
 
-	mu      sync.Mutex // guards all below
-	slowest time.Duration
-	failed  []error // the first few
+	mu     sync.Mutex                 // guards all below
+	took   map[string][]time.Duration // by phase
+	failed []error                    // the first few
 }
 
 // maxFailed is how many failed calls are kept for the report.
@@ -62,21 +65,40 @@ func (l *load) client(id int, stop <-chan struct{}) {
 		}
 		time.Sleep(time.Duration(rng.IntN(4000)) * time.Microsecond) // callers have more to do than to call
 		ins := l.choose(rng, fmt.Sprintf("%d.%d.%d", l.life, id, n))
+		phase := ""
+		if l.phase != nil {
+			phase = l.phase()
+		}
 		ended, began := l.rec.begin(id, ins), time.Now()
 		got, err := l.call(ins)
+		took := time.Since(began)
 		ended(got, err)
-		l.calls.Add(1)
-		l.note(time.Since(began), err)
+		l.note(phase, took, err)
 	}
 }
 
-func (l *load) note(took time.Duration, err error) {
+func (l *load) note(phase string, took time.Duration, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.slowest = max(l.slowest, took)
+	if l.took == nil {
+		l.took = map[string][]time.Duration{}
+	}
+	l.took[phase] = append(l.took[phase], took)
 	if err != nil && len(l.failed) < maxFailed {
 		l.failed = append(l.failed, err)
 	}
+}
+
+// distribution returns one line of quantiles for each phase, the slowest call in
+// milliseconds, and the number of calls.
+func (l *load) distribution() (lines []string, slowest int64, calls int) {
+	for _, phase := range slices.Sorted(maps.Keys(l.took)) {
+		took := slices.Sorted(slices.Values(l.took[phase]))
+		at := func(q float64) time.Duration { return took[int(q*float64(len(took)-1))].Round(10 * time.Microsecond) }
+		lines = append(lines, fmt.Sprintf("phase=%s calls=%d p50=%v p99=%v p99.9=%v max=%v", phase, len(took), at(0.5), at(0.99), at(0.999), at(1)))
+		slowest, calls = max(slowest, at(1).Milliseconds()), calls+len(took)
+	}
+	return lines, slowest, calls
 }
 
 // choose returns what one call asks: one key mostly, some or all of them at
