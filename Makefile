@@ -101,8 +101,10 @@ fuzz: ## every fuzz target for FUZZTIME=15s
 		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" || exit 1; \
 	done
 
-soak: tools ## the demo for SOAKTIME=60s, 20 times SEEDS, the model tests with CHECKS=5000
+soak: tools ## the demo and the chaos of servers for SOAKTIME=60s, 600 kills, 20 times SEEDS, model tests with CHECKS=5000
 	@go run ./examples/failover -duration $(SOAKTIME)
+	@HOLDFAST_CHAOS=$(SOAKTIME:s=) HOLDFAST_CHAOS_CLIENTS=64 bin/gotest -timeout 60m -count=1 -run 'TestChaos' ./backends
+	@HOLDFAST_KILLS=600 bin/gotest -timeout 60m -count=1 -run 'TestKilled|TestNoLossOfPower' ./failover/boltjournal
 	@HOLDFAST_SEED=1000000 HOLDFAST_SEEDS=$$((20 * $(SEEDS))) bin/gotest -timeout 60m -run TestSimulation ./failover
 	@go test -race -count=1 -timeout 60m -rapid.checks=$(CHECKS) \
 		$$(grep -rlE --include='*_test.go' --exclude-dir=test 'pgregory.net/rapid|resilient/kvtest"' . | xargs -r -n1 dirname | sort -u)

@@ -146,7 +146,7 @@ func keysOf(n int) (keys []string) {
 
 // run plays it all and returns what each member holds in the end.
 func (c *chaos) run(t *testing.T) (contents []map[string]string) {
-	c.history, c.keys = linear.New(), keysOf(12)
+	c.history, c.keys = linear.New(), keysOf(2*c.clients)
 	namespace := fresh()
 	members := make([]resilient.KVWithHealth, len(c.places))
 	for i, p := range c.places {
@@ -262,11 +262,11 @@ func newPlaces(t *testing.T, kinds ...string) (places []*place) {
 
 // TestChaos: while servers are killed, frozen and stopped under load, no call
 // fails, no read is wrong, and in the end all members hold what was acknowledged.
-// HOLDFAST_CHAOS is how many seconds it lasts; HOLDFAST_SEED repeats a run's
-// choices.
+// HOLDFAST_CHAOS is how many seconds it lasts, HOLDFAST_CHAOS_CLIENTS how many
+// call; HOLDFAST_SEED repeats a run's choices.
 func TestChaos(t *testing.T) {
 	c := &chaos{
-		places: newPlaces(t, "redis", "postgres", "bolt"), clients: 6,
+		places: newPlaces(t, "redis", "postgres", "bolt"), clients: variable(t, "HOLDFAST_CHAOS_CLIENTS", 6),
 		seed:  uint64(variable(t, "HOLDFAST_SEED", int(time.Now().UnixNano()))),
 		lasts: time.Duration(variable(t, "HOLDFAST_CHAOS", 20)) * time.Second,
 	}
