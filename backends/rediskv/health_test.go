@@ -92,3 +92,14 @@ func TestAClusterThatHasLostAPrimaryIsNotHealthy(t *testing.T) {
 		require.Eventually(t, func() bool { return kv.Health(t.Context()) == nil }, patience, tooLate/100)
 	}
 }
+
+func TestAReplicaIsNotHealthyEvenIfItTakesWrites(t *testing.T) {
+	replica := servertest.RedisReplica(t, servertest.Redis(t), "--replica-read-only", "no")
+	kv := open(t, replica, Config{})
+	require.NoError(t, kv.SetRaw(t.Context(), "key", nil))
+	err := kv.Health(t.Context())
+	require.ErrorIs(t, err, resilient.ErrRefused)
+	require.ErrorContains(t, err, "replica")
+	do(t, replica, "REPLICAOF", "NO", "ONE")
+	require.NoError(t, kv.Health(t.Context()))
+}
