@@ -48,7 +48,7 @@ func (k *KV) BatchGetRaw(ctx context.Context, keys []string) (map[string][]byte,
 		for i, cmd := range cmds {
 			value, err := answer(cmd.(*redis.StringCmd))
 			if err != nil {
-				return nil, explain(ctx, false, judge(err))
+				return nil, k.explain(ctx, false, judge(err))
 			}
 			if value != nil {
 				found[chunk[i]] = value
@@ -142,7 +142,7 @@ func (k *KV) pipelines(ctx context.Context, all iter.Seq[pipeline]) error {
 			if applied {
 				j = partly(j)
 			}
-			return explain(ctx, true, j)
+			return k.explain(ctx, true, j)
 		}
 		applied = true
 	}

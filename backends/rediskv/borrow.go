@@ -10,12 +10,14 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
 // borrowed makes calls at a client that it cannot interrupt, each in a
 // goroutine of its own.
 type borrowed struct {
+	gate   *guard.Gate
 	client redis.UniversalClient
 	again  bool          // it may send a command twice
 	places chan struct{} // holds one token for each call under way or left behind
@@ -23,13 +25,19 @@ type borrowed struct {
 
 var _ runner = (*borrowed)(nil)
 
-func newBorrowed(client redis.UniversalClient, places int, repeats bool) *borrowed {
-	return &borrowed{client: client, again: repeats, places: make(chan struct{}, places)}
+func newBorrowed(gate *guard.Gate, client redis.UniversalClient, places int, repeats bool) *borrowed {
+	return &borrowed{gate: gate, client: client, again: repeats, places: make(chan struct{}, places)}
+}
+
+// enter gives the call a context that ends with the gate: the client does look
+// at it while it waits for a connection.
+func (b *borrowed) enter(ctx context.Context, limit time.Duration) (context.Context, func(), error) {
+	return b.gate.Inside(ctx, limit)
 }
 
 // run leaves do behind when ctx ends.
 func (b *borrowed) run(ctx context.Context, do func(ctx context.Context, c redis.UniversalClient) error) error {
-	if err := take(ctx, b.places); err != nil {
+	if err := take(ctx, b.gate, b.places); err != nil {
 		return err
 	}
 	done := make(chan error, 1)
@@ -69,6 +77,7 @@ func (b *borrowed) shielded(ctx context.Context, do func(ctx context.Context, c 
 }
 
 func (b *borrowed) leaves() bool { return true }
+func (b *borrowed) shut()        {} // the contexts end
 
 // close waits for what is left behind.
 func (b *borrowed) close() {

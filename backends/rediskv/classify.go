@@ -58,7 +58,7 @@ func classOfReply(reply redis.Error) resilient.Class {
 	case "NOPERM":
 		// For a command: the store serves nobody who is this user. For a key:
 		// it serves other keys.
-		if strings.Contains(rest, " a key") || strings.Contains(rest, " the keys") {
+		if strings.Contains(rest, "permissions to access ") {
 			return resilient.Invalid
 		}
 		return resilient.Refused

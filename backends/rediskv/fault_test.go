@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -90,11 +91,11 @@ func TestAServerThatWasRestartedServesTheNextCall(t *testing.T) {
 }
 
 func TestAFrozenServerIsLeftAtTheEndOfTheContext(t *testing.T) {
-	const soon = 100 * time.Millisecond
+	const soon, limit = 50 * time.Millisecond, 500 * time.Millisecond
 	for _, way := range connects {
 		s := servertest.Redis(t)
-		kv := way.open(t, s, Config{Timeout: soon, PoolSize: 32})
-		cold := way.open(t, s, Config{Timeout: soon, PoolSize: 32})
+		kv := way.open(t, s, Config{Timeout: limit, PoolSize: 32})
+		cold := way.open(t, s, Config{Timeout: limit, PoolSize: 32})
 		serves(t, kv)
 		s.Freeze()
 		for _, o := range operations {
@@ -107,8 +108,8 @@ func TestAFrozenServerIsLeftAtTheEndOfTheContext(t *testing.T) {
 					isUnanswered(t, o, err)
 
 					ctx, cancel = context.WithCancel(t.Context())
-					time.AfterFunc(soon/2, cancel)
-					err = punctual(t, o, ctx, kv, soon/2)
+					time.AfterFunc(soon, cancel)
+					err = punctual(t, o, ctx, kv, soon)
 					cancel()
 					require.ErrorIs(t, err, context.Canceled)
 					isUnanswered(t, o, err)
@@ -120,7 +121,7 @@ func TestAFrozenServerIsLeftAtTheEndOfTheContext(t *testing.T) {
 					require.ErrorIs(t, err, context.Canceled)
 					isUnanswered(t, o, err)
 
-					err = punctual(t, o, t.Context(), kv, soon)
+					err = punctual(t, o, t.Context(), kv, limit)
 					require.ErrorIs(t, err, context.DeadlineExceeded)
 					isUnanswered(t, o, err)
 				}
@@ -201,7 +202,6 @@ func TestCloseEndsTheCallsAtAFrozenServer(t *testing.T) {
 				}()
 			}
 			require.Eventually(t, func() bool { return underWay(kv) == len(operations) }, patience, time.Millisecond)
-			time.Sleep(50 * time.Millisecond) // until they have been sent, which nothing tells
 			began := time.Now()
 			closed := make(chan error, 1)
 			go func() { closed <- kv.Close() }()
@@ -217,11 +217,18 @@ func TestCloseEndsTheCallsAtAFrozenServer(t *testing.T) {
 	}
 }
 
-// underWay returns how many calls have a connection or a place.
-func underWay(kv *KV) int {
+// underWay returns how many calls have a connection of their own, or a place.
+func underWay(kv *KV) (n int) {
 	switch via := kv.via.(type) {
 	case *lanes:
-		return len(via.turns)
+		via.mu.Lock()
+		defer via.mu.Unlock()
+		for _, ln := range via.mu.all {
+			if ln.isUp() && !slices.Contains(via.mu.idle, ln) {
+				n++
+			}
+		}
+		return n
 	case *borrowed:
 		return len(via.places)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,6 +18,11 @@ import (
 const reserved = "\x00"
 
 const canaryExpiry = 10 * time.Second
+
+// ballast is the value that is never stored. The server must have room for it
+// all the same, as much as it takes to read a new client's first command
+// (PROTO_IOBUF_LEN in 7.0.15): one that is only just not full is not healthy.
+var ballast [16 << 10]byte
 
 var (
 	errReplica = &judged{class: resilient.Refused, text: "the server is a replica and keeps no writes"}
@@ -61,7 +67,7 @@ func (k *KV) probe(ctx context.Context, c redis.UniversalClient) error {
 	)
 	_, cluster := c.(*redis.ClusterClient)
 	cmds, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.SetXX(ctx, never, "", 0)
+		p.SetXX(ctx, never, ballast[:], 0)
 		p.Get(ctx, never)
 		if !cluster { // whose client finds the masters, and would ask any node
 			role = p.Do(ctx, "ROLE")
@@ -73,19 +79,20 @@ func (k *KV) probe(ctx context.Context, c redis.UniversalClient) error {
 		}
 		return nil
 	})
-	if role != nil && isReplica(role) {
-		return errReplica
-	}
-	for _, cmd := range cmds {
-		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && (role == nil || cmd != redis.Cmder(role) || !isReply(err)) {
-			return err
+	if role != nil {
+		if isReplica(role) {
+			return errReplica
 		}
+		if isReply(role.Err()) {
+			cmds = slices.DeleteFunc(cmds, func(c redis.Cmder) bool { return c == redis.Cmder(role) })
+			err = cmds[0].Err() // what Pipelined returned may be role's
+		}
+	}
+	if err := firstFault(cmds, err); err != nil {
+		return err
 	}
 	if back != nil && back.Val() != nonce {
 		return errCanary
-	}
-	if len(cmds) == 0 {
-		return err
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ type lane struct {
 		sync.Mutex
 		call   uint64             // number of the call that has the lane
 		over   bool               // that call's ctx has ended
-		closed bool               // for good
+		closed bool               // for good: the store is
 		conn   net.Conn           // the one socket, below TLS; nil before the first
 		up     bool               // conn can carry a command
 		abort  context.CancelFunc // ends the dial in progress; nil = none
@@ -87,13 +87,17 @@ func (ln *lane) isUp() bool {
 	return ln.mu.up
 }
 
-// close ends what the driver may still be doing after the call that wanted it
-// has left, and closes the connection.
-func (ln *lane) close() {
+// shut ends the lane's call and refuses it another connection.
+func (ln *lane) shut() {
 	ln.mu.Lock()
+	defer ln.mu.Unlock()
 	ln.mu.closed = true
-	ln.cutLocked() // so that TLS has nothing to say goodbye to
-	ln.mu.Unlock()
+	ln.cutLocked()
+}
+
+// close waits for what the driver may still be doing after the call that
+// wanted it has left. The lane is shut: TLS has no socket to say goodbye on.
+func (ln *lane) close() {
 	ln.dials.Wait()
 	_ = ln.client.Close() // the socket is closed, whatever this says
 }

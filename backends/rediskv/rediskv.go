@@ -3,6 +3,7 @@ package rediskv
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -27,15 +28,21 @@ var (
 	_ resilient.Limited      = (*KV)(nil)
 )
 
-// runner makes calls at a client, and lets them go when their ctx ends.
+// runner makes calls at a client, and lets them go when their ctx ends or the
+// gate is shut.
 type runner interface {
-	// run calls do and returns what it returned, or, once ctx has ended, an
+	// enter lets a call in through the gate; a nil error is followed by leave.
+	// limit bounds the call if ctx has no deadline; 0 or less is none.
+	enter(ctx context.Context, limit time.Duration) (call context.Context, leave func(), err error)
+	// run calls do and returns what it returned, or, once the call is over, an
 	// error without waiting for what does not end with it. What do has set may
 	// be read only if the error is nil.
 	run(ctx context.Context, do func(ctx context.Context, c redis.UniversalClient) error) error
 	// leaves reports whether do may go on after run has returned: what it uses
 	// must then be its own.
 	leaves() bool
+	// shut ends the calls in progress. The gate is shut.
+	shut()
 	// close ends what is left and gives back what the runner has opened. Nobody
 	// is in run any more.
 	close()
@@ -55,7 +62,8 @@ func Open(url string, cfg Config) (*KV, error) {
 	if err != nil {
 		return nil, err
 	}
-	return build(cfg, newLanes(opts, cfg)), nil
+	gate := guard.NewGate()
+	return build(cfg, gate, newLanes(gate, opts, cfg)), nil
 }
 
 // New returns a store on client, which it borrows: Close leaves it open. client
@@ -74,11 +82,12 @@ func New(client redis.UniversalClient, cfg Config) (*KV, error) {
 	if err != nil {
 		return nil, err
 	}
-	return build(cfg, newBorrowed(client, cfg.PoolSize, repeats)), nil
+	gate := guard.NewGate()
+	return build(cfg, gate, newBorrowed(gate, client, cfg.PoolSize, repeats)), nil
 }
 
-func build(cfg Config, via runner) *KV {
-	return &KV{cfg: cfg, prefix: cfg.Namespace + ":", gate: guard.NewGate(), via: via}
+func build(cfg Config, gate *guard.Gate, via runner) *KV {
+	return &KV{cfg: cfg, prefix: cfg.Namespace + ":", gate: gate, via: via}
 }
 
 // Limits returns 512 bytes for keys and Config.MaxValue for values.
@@ -91,7 +100,9 @@ func (k *KV) Limits() resilient.Limits {
 // With a borrowed client it waits for the calls that are left behind, at most
 // as long as the client's own timeouts let them go on. It returns nil.
 func (k *KV) Close() error {
-	k.gate.Shut()
+	if k.gate.Shut() {
+		k.via.shut()
+	}
 	<-k.gate.Empty()
 	k.closed.Do(k.via.close)
 	return nil
@@ -103,17 +114,24 @@ func (k *KV) call(ctx context.Context, writes bool, do func(ctx context.Context,
 	if err == nil {
 		return nil
 	}
-	return explain(ctx, writes, judge(err))
+	return k.explain(ctx, writes, judge(err))
 }
 
 // explain makes of j what the caller gets.
-func explain(ctx context.Context, writes bool, j *judged) error {
+func (k *KV) explain(ctx context.Context, writes bool, j *judged) error {
+	select {
+	case <-k.gate.IsShut():
+		closed, end := context.WithCancelCause(ctx)
+		end(resilient.ErrClosed)
+		ctx = closed
+	default:
+	}
 	return guard.Explain("rediskv", ctx, j.class, writes, j)
 }
 
 // enter lets a call in; a nil error is followed by leave.
 func (k *KV) enter(ctx context.Context) (call context.Context, leave func(), err error) {
-	return k.gate.Inside(ctx, k.cfg.Timeout)
+	return k.via.enter(ctx, k.cfg.Timeout)
 }
 
 // own returns value, or a copy where the driver may go on after the caller has

@@ -88,6 +88,7 @@ func redisSpec(tb testing.TB, ready func(ctx context.Context, addr string) error
 			return append([]string{
 				"--bind", "127.0.0.1", "--dir", dir, "--daemonize", "no",
 				"--appendonly", "yes", "--appendfsync", "always", "--save", "",
+				"--repl-diskless-sync-delay", "0", // the default waits 5 s for more replicas
 			}, args(port)...)
 		},
 		ready: ready,
