@@ -119,6 +119,8 @@ func TestTheServerEndsWhatNobodyWaitsFor(t *testing.T) {
 	require.Equal(t, "7s", show(kv, "statement_timeout"), "what the URL says stays")
 	require.Equal(t, "10s", show(kv, "idle_in_transaction_session_timeout"))
 	require.Equal(t, "0", show(kv, "lock_timeout"))
+	require.Equal(t, time.Second, kv.pool.Config().PingTimeout)
+	require.Equal(t, time.Second, kv.pool.Config().ConnConfig.ConnectTimeout)
 	require.EqualValues(t, 3, kv.pool.Config().MaxConns)
 	require.EqualValues(t, 8, open(t, nowhere, Config{}).pool.Config().MaxConns)
 	require.EqualValues(t, 5, open(t, nowhere+"&pool_max_conns=3", Config{PoolSize: 5}).pool.Config().MaxConns)

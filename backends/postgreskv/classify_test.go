@@ -123,7 +123,7 @@ func TestAServerThatIsKilledDuringAWriteIsAmbiguous(t *testing.T) {
 }
 
 func TestWhatTheServerSaysAtLoginIsRefused(t *testing.T) {
-	s := servertest.Postgres(t, "max_connections=4", "superuser_reserved_connections=1")
+	s := servertest.Postgres(t, "max_connections=20", "superuser_reserved_connections=1")
 	guest := as(t, s, "guest")
 	for code, url := range map[string]string{
 		"28P01": strings.Replace(guest, ":secret@", ":wrong@", 1),
@@ -136,8 +136,8 @@ func TestWhatTheServerSaysAtLoginIsRefused(t *testing.T) {
 			requireClass(t, kv, resilient.Refused, code, err)
 		}
 	}
-	crowd := open(t, guest, Config{PoolSize: 2})
-	warm(t, crowd, 2) // with the session that made the user that is all but the one for superusers
+	crowd := open(t, guest, Config{PoolSize: 18})
+	warm(t, crowd, 18) // with the session that made the user that is all but the one for superusers
 	kv := open(t, guest, Config{})
 	requireClass(t, kv, resilient.Refused, "53300", kv.SetRaw(t.Context(), "key", nil))
 }

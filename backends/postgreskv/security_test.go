@@ -1,6 +1,7 @@
 package postgreskv
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"regexp"
@@ -177,6 +178,15 @@ func TestRequireTLSTakesOnlyVerifiedConnections(t *testing.T) {
 		require.ErrorContains(t, err, "RequireTLS", mode)
 		pool.Close()
 	}
+	pc, err := pgxpool.ParseConfig(base + "?sslmode=prefer")
+	require.NoError(t, err)
+	pc.ConnConfig.TLSConfig = &tls.Config{ServerName: "localhost"} // the way back to plaintext is left open
+	pool, err := pgxpool.NewWithConfig(t.Context(), pc)
+	require.NoError(t, err)
+	defer pool.Close()
+	_, err = New(pool, Config{RequireTLS: true})
+	require.ErrorContains(t, err, "RequireTLS")
+
 	for _, mode := range []string{"verify-ca", "verify-full"} {
 		kv := open(t, base+"?sslmode="+mode+"&sslrootcert="+root, Config{RequireTLS: true})
 		mustWork(t, kv)

@@ -148,3 +148,15 @@ func TestTheCanaryIsInNoAnswer(t *testing.T) {
 	_, err := kv.GetRaw(ctx, string(canaryKey))
 	require.ErrorIs(t, err, resilient.ErrInvalidKey)
 }
+
+func TestEveryWayToExecuteAStatementWorks(t *testing.T) {
+	s := servertest.Postgres(t)
+	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec"} {
+		kv := open(t, servertest.PostgresURL(s)+"&default_query_exec_mode="+mode, Config{Namespace: freshNamespace()})
+		mustWork(t, kv)
+		require.NoError(t, kv.SetRaw(t.Context(), "binary", []byte("\x00\xff\\x")), mode)
+		value, err := kv.GetRaw(t.Context(), "binary")
+		require.NoError(t, err, mode)
+		require.Equal(t, "\x00\xff\\x", string(value), mode)
+	}
+}

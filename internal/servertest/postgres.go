@@ -9,11 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"testing/fstest"
+	"time"
 )
 
 var postgres = program{
@@ -87,8 +89,10 @@ func startPostgres(tb testing.TB, settings []string, prepare func(dir string) er
 		who:     postgresUser,
 		prepare: prepare,
 		args: func(dir string, port int) []string {
+			data := filepath.Join(dir, "data")
+			outlive(data)
 			args := []string{
-				"-D", filepath.Join(dir, "data"), "-p", fmt.Sprint(port),
+				"-D", data, "-p", fmt.Sprint(port),
 				"-c", "listen_addresses=127.0.0.1",
 				"-c", "unix_socket_directories=", // the path of a socket has at most 107 bytes
 				"-c", "fsync=on", "-c", "synchronous_commit=on",
@@ -108,6 +112,23 @@ func startPostgres(tb testing.TB, settings []string, prepare func(dir string) er
 	// given back.
 	tb.Cleanup(func() { s.end(syscall.SIGQUIT) })
 	return s
+}
+
+// outlive waits until no process of an earlier life of the server is left: those
+// that serve sessions can be a moment later dead than the one that started
+// them, and a new server does not start beside them. Each works in the folder
+// with the data.
+func outlive(data string) {
+	for range startWithin / (10 * time.Millisecond) {
+		dirs, _ := filepath.Glob("/proc/[0-9]*/cwd")
+		if !slices.ContainsFunc(dirs, func(cwd string) bool {
+			at, err := os.Readlink(cwd)
+			return err == nil && at == data
+		}) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // pgTool returns the path of one of the programs that come with the server. A
