@@ -17,7 +17,8 @@ const canaryKey = "\x00"
 // asks for the right to delete, reads one page of the table, and is refused by
 // an InnoDB that is read-only, which the first is not. @@read_only would not
 // do: some users may write in spite of it, and other things are in the way of
-// all.
+// all. Neither is written to a binary log of rows, and the LIMIT makes one of
+// mixed format take rows for the DELETE too.
 //
 // What they do not show is a full disk; Config.Canary makes Health write a row.
 func (k *KV) Health(ctx context.Context) error {

@@ -43,7 +43,7 @@ func newStatements(namespace string) statements {
 		list:   statement{text: "SELECT k FROM " + t + " WHERE k >= ? AND k < ? ORDER BY k LIMIT ?"},
 		tryWrite: statement{text: "INSERT INTO " + t + " (k, v) SELECT s.k, s.v FROM " + t + " AS s WHERE FALSE" +
 			" ON DUPLICATE KEY UPDATE " + t + ".v = VALUES(v)"},
-		trySweep:   statement{text: "DELETE FROM " + t + " WHERE k = ''"},
+		trySweep:   statement{text: "DELETE FROM " + t + " WHERE k = '' LIMIT 1"},
 		getMany:    "SELECT k, v FROM " + t + " WHERE k IN (?",
 		delMany:    "DELETE FROM " + t + " WHERE k IN (?",
 		setMany:    "INSERT INTO " + t + " (k, v) VALUES (?, ?)",

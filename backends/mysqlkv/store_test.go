@@ -172,6 +172,38 @@ func TestBatchesThatOverlapSucceedAll(t *testing.T) {
 	all.Wait()
 }
 
+func TestABatchThatADeadlockRollsBackIsTriedAgain(t *testing.T) {
+	server := servertest.MySQL(t)
+	db := admin(t, server)
+	kv := open(t, server, Config{})
+	ctx := t.Context()
+	require.NoError(t, kv.SetRaw(ctx, "zz", []byte("old")))
+	run(t, db, "CREATE TABLE weight (n INT)")
+	tx, err := db.Begin()
+	require.NoError(t, err)
+	// The server rolls back whoever has changed less.
+	_, err = tx.Exec("INSERT INTO weight SELECT seq FROM seq_1_to_5000")
+	require.NoError(t, err)
+	_, err = tx.Exec("UPDATE " + kv.cfg.Namespace + " SET v = 'other' WHERE k = 'zz'")
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { done <- kv.BatchSetRaw(ctx, manyWith("zz")) }()
+	require.Eventually(t, func() bool { // the first statement is done, the second waits
+		var n int
+		return db.QueryRow("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'").Scan(&n) == nil && n == 1
+	}, patience, 200*time.Millisecond)
+	_, err = tx.Exec("UPDATE " + kv.cfg.Namespace + " SET v = 'other' WHERE k = 'bulk 0000'")
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit())
+	require.NoError(t, <-done)
+	var name, deadlocks string
+	require.NoError(t, db.QueryRow("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'").Scan(&name, &deadlocks))
+	require.Equal(t, "1", deadlocks)
+	got, err := kv.BatchGetRaw(ctx, []string{"zz", "bulk 0000"})
+	require.NoError(t, err)
+	require.Equal(t, map[string][]byte{"zz": {}, "bulk 0000": {}}, got)
+}
+
 func TestABatchThatFailsLeavesNothingAndNoTransactionOpen(t *testing.T) {
 	server := servertest.MySQL(t)
 	db := admin(t, server)

@@ -84,19 +84,18 @@ func mysqlSpec(tb testing.TB, more []file, settings []string) spec {
 				"--datadir=" + filepath.Join(dir, "data"), "--tmpdir=" + dir,
 				"--socket=" + filepath.Join(dir, "socket"), "--pid-file=" + filepath.Join(dir, "pid"),
 				"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(port), "--skip-name-resolve",
-				"--innodb-flush-log-at-trx-commit=1", mysqlLogSize,
-				// Small, so that it starts and stops fast.
-				"--innodb-buffer-pool-size=16M", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=8M",
+				"--innodb-flush-log-at-trx-commit=1",
+				// Small, so that it starts fast, and large enough that tests with
+				// large values do not fill the log: all writes would then wait
+				// until what they changed has been written to the tables' files.
+				"--innodb-log-file-size=32M", "--innodb-buffer-pool-size=64M",
+				"--key-buffer-size=1M", "--aria-pagecache-buffer-size=8M",
 			}, settings...)
 		},
 		ready: mysqlReady,
 		stop:  syscall.SIGTERM,
 	}
 }
-
-// mysqlLogSize must be the same when the data folder is made and when it is
-// used; 4 MB is the least that InnoDB takes, and what each server costs on the disk.
-const mysqlLogSize = "--innodb-log-file-size=4M"
 
 // MySQLDSN returns the data source name, in the Go driver's form, of a user who
 // may do everything in the database that it names, holdfast, and nothing else.
@@ -135,7 +134,8 @@ type file struct {
 
 // mysqlTemplate returns the files of a new data folder. It makes them once, for
 // that takes longer than all else that a server's start does, and keeps them in
-// memory (21 MB), where nobody has to remove them.
+// memory (21 MB), where nobody has to remove them. The least log that there can be
+// keeps it small; a server makes it larger when it starts.
 func mysqlTemplate(install string) ([]file, error) {
 	mysqlMade.Lock()
 	defer mysqlMade.Unlock()
@@ -151,7 +151,8 @@ func mysqlTemplate(install string) ([]file, error) {
 		return nil, err
 	}
 	if _, err := runTool(dir, mysqlUser, install, "--no-defaults", "--datadir="+filepath.Join(dir, "data"),
-		"--skip-test-db", "--auth-root-authentication-method=normal", mysqlLogSize); err != nil {
+		"--skip-test-db", "--auth-root-authentication-method=normal",
+		"--innodb-log-file-size=4M"); err != nil {
 		return nil, err
 	}
 	files, err := readFiles(dir)
