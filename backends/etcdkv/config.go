@@ -36,9 +36,10 @@ type Config struct {
 	// DialTimeout is how long one attempt to connect to one endpoint may take;
 	// 0 = 1s. New ignores it.
 	DialTimeout time.Duration
-	// MaxValue is the largest value in bytes, at most 10 MiB; 0 = 1 MiB. One
-	// that is over the server's --max-request-bytes (1.5 MiB by default) is
-	// refused by the server, with resilient.ErrValueTooLarge.
+	// MaxValue is the largest value in bytes, at most 10 MiB; 0 = 1 MiB. The
+	// server's --max-request-bytes, 1.5 MiB by default, must leave room for it:
+	// the server refuses what is over that (resilient.ErrValueTooLarge), and of
+	// what is more than 512 KiB over, nobody says that it is not applied.
 	MaxValue int
 	// TLS is how https endpoints, and those without a scheme, are spoken to;
 	// it is copied. nil = https endpoints are verified with the system's

@@ -36,6 +36,7 @@ const (
 type KV struct {
 	cfg      Config // without the password
 	client   *clientv3.Client
+	user     *login // nil = none, or the client's own
 	owned    bool
 	prefix   string // of every key: the namespace and a slash
 	kv       pb.KVClient
@@ -123,6 +124,7 @@ func build(client *clientv3.Client, user *login, cfg Config) *KV {
 	return &KV{
 		cfg:    cfg,
 		client: client,
+		user:   user,
 		prefix: cfg.Namespace + "/",
 		kv:     pb.NewKVClient(w),
 		leases: pb.NewLeaseClient(w),

@@ -49,6 +49,7 @@ func (k *KV) list(ctx context.Context, prefix string) ([]string, error) {
 		return keys, nil
 	}
 	page := &pb.RangeRequest{Key: []byte(from), RangeEnd: []byte(end), Limit: pageSize, KeysOnly: true}
+	revision := int64(0) // of the first page; later ones tell the newest
 	for {
 		resp, err := k.kv.Range(ctx, page)
 		if err != nil {
@@ -62,12 +63,15 @@ func (k *KV) list(ctx context.Context, prefix string) ([]string, error) {
 		if !resp.GetMore() || len(found) == 0 {
 			return keys, nil
 		}
+		if revision == 0 {
+			revision = resp.GetHeader().GetRevision()
+		}
 		page = &pb.RangeRequest{
 			Key:      append(found[len(found)-1].GetKey(), 0), // the least key after the last one
 			RangeEnd: page.RangeEnd,
 			Limit:    pageSize,
 			KeysOnly: true,
-			Revision: resp.GetHeader().GetRevision(),
+			Revision: revision,
 		}
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 )
 
 // requestRoom is what a request may have over its values: 128 keys of the
@@ -57,15 +59,18 @@ func (w *wire) Invoke(ctx context.Context, method string, args, reply any, opts 
 		return w.send(ctx, method, args, reply, opts)
 	}
 	for again := false; ; again = true {
-		token, err := w.login.token(ctx)
+		ticket, err := w.login.enter(ctx)
 		if err != nil {
 			return unsent{err}
 		}
 		err = w.send(ctx, method, args, reply, opts)
+		if status.Code(err) == codes.DeadlineExceeded {
+			w.login.suspect(ticket)
+		}
 		if again || !isAny(err, rpctypes.ErrInvalidAuthToken, rpctypes.ErrUserEmpty, rpctypes.ErrAuthOldRevision) {
 			return err
 		}
-		w.login.forget(token)
+		w.login.forget(ticket)
 	}
 }
 
