@@ -101,6 +101,9 @@ func (c Config) validate() error {
 	if c.RequireTLS && c.TLS != nil && c.TLS.InsecureSkipVerify {
 		faults = append(faults, errors.New("etcdkv: Config.RequireTLS is set, and Config.TLS verifies nothing"))
 	}
+	if c.TLS != nil && c.TLS.ServerName != "" {
+		faults = append(faults, errors.New("etcdkv: Config.TLS.ServerName is set, and the driver verifies the host of each endpoint"))
+	}
 	return errors.Join(faults...)
 }
 

@@ -120,6 +120,9 @@ func TestRequireTLSTakesOnlyWhatWillBeVerified(t *testing.T) {
 	_, err := Open([]string{"http://localhost:1"}, Config{TLS: &tls.Config{}})
 	require.ErrorContains(t, err, "would not be used", "a TLS config is not dropped in silence")
 
+	_, err = Open([]string{"https://localhost:1"}, Config{TLS: &tls.Config{ServerName: "elsewhere"}})
+	require.ErrorContains(t, err, "ServerName", "nor is a part of it")
+
 	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"https://localhost:1"}})
 	require.NoError(t, err)
 	defer client.Close()
