@@ -77,6 +77,17 @@ func TestAUserIsLoggedInWithTheFirstCallAndAgainWhenTheTokenIsGone(t *testing.T)
 	}
 }
 
+func TestATokenThatAServerDoesNotKnowIsReplacedWithinTheCall(t *testing.T) {
+	server := servertest.Etcd(t)
+	withUsers(t, server)
+	kv := open(t, Config{Username: "writer", Password: secret}, server)
+	for _, o := range operations(kv) {
+		require.NoError(t, o.call(t.Context()), o.name)
+		kv.user.bundle.UpdateAuthToken("AAAAAAAAAAAAAAAA.1") // as after a restart of the server
+		require.NoError(t, o.call(t.Context()), o.name)
+	}
+}
+
 func TestATokenThatAServerOnlyStaresAtIsReplaced(t *testing.T) {
 	server := servertest.Etcd(t)
 	withUsers(t, server)

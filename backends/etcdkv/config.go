@@ -44,7 +44,7 @@ type Config struct {
 	// TLS is how https endpoints, and those without a scheme, are spoken to;
 	// it is copied. nil = https endpoints are verified with the system's
 	// roots, those without a scheme are spoken to in the clear. New ignores it.
-	TLS *tls.Config
+	TLS *tls.Config `json:"-"`
 	// Username and Password are those of an etcd user; both or none. New
 	// ignores them: the client has its own.
 	Username string

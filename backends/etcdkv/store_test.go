@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	"github.com/holdfastkv/holdfast/internal/servertest"
 	"github.com/holdfastkv/holdfast/resilient"
@@ -206,7 +207,9 @@ func TestHealthChangesNothingAndACanaryLeavesNothing(t *testing.T) {
 func TestAStoreOnABorrowedClientLeavesItOpen(t *testing.T) {
 	ctx := t.Context()
 	server := servertest.Etcd(t)
-	client := driver(t, clientv3.Config{}, server)
+	client := driver(t, clientv3.Config{DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff: backoff.Config{BaseDelay: time.Hour, MaxDelay: time.Hour},
+	})}}, server)
 	kv, err := New(client, Config{})
 	require.NoError(t, err)
 	works(t, kv)
@@ -215,7 +218,9 @@ func TestAStoreOnABorrowedClientLeavesItOpen(t *testing.T) {
 		return errors.Is(kv.SetRaw(ctx, "key", nil), resilient.ErrRefused)
 	}, patience, 10*time.Millisecond)
 	server.Start()
-	works(t, kv) // Health ends the client's long wait between attempts to connect
+	require.ErrorIs(t, kv.SetRaw(ctx, "key", nil), resilient.ErrRefused, "the client is in no hurry")
+	require.Eventually(t, func() bool { return kv.Health(ctx) == nil }, patience, 10*time.Millisecond)
+	works(t, kv)
 	require.NoError(t, kv.Close())
 	_, err = client.Get(ctx, "key")
 	require.NoError(t, err)

@@ -9,9 +9,9 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-// A part of a batch has about this many bytes at most: with the keys it stays
-// below the 1.5 MiB that a server takes by default (--max-request-bytes). A
-// smaller Config.MaxValue says that the server takes less, down to the other.
+// A part of a batch has about maxChunk bytes at most: with what goes along it
+// stays below the 1.5 MiB that a server takes by default (--max-request-bytes).
+// Where that is less, Config.MaxValue is; parts get as small, down to minChunk.
 const (
 	maxChunk = 1 << 20
 	minChunk = 64 << 10
