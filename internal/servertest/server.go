@@ -128,9 +128,20 @@ func (s *Server) Stop() { s.end(s.spec.stop) }
 // its end.
 func (s *Server) Kill() { s.end(syscall.SIGKILL) }
 
-// Freeze stops all processes of the server where they are (SIGSTOP): its
-// connections stay open, and nothing answers.
-func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+// Freeze stops all processes of the server where they are (SIGSTOP), and waits
+// until they stand: its connections stay open, and nothing answers.
+func (s *Server) Freeze() {
+	s.tb.Helper()
+	s.signal(syscall.SIGSTOP)
+	r, over := s.running(), time.Now().Add(startWithin)
+	for r != nil && !stands(r.pid) {
+		if time.Now().After(over) {
+			s.tb.Errorf("servertest: %s does not stand still after %v", s.spec.name, startWithin)
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
 
 // Wake lets a frozen server go on (SIGCONT), first with what has been sent to
 // it meanwhile.
