@@ -12,6 +12,8 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
+const permissionDenied = "Permission denied"
+
 // phrases are what Consul says in the body of an answer, and what it means. The
 // first that is found counts. Consul tells its errors from each other in the
 // same way (structs.IsErrNoLeader, acl.IsErrPermissionDenied, ...). Of 403 and 409
@@ -21,7 +23,7 @@ var phrases = []struct {
 	class resilient.Class
 }{
 	{"ACL not found", resilient.Refused}, // a wrong or revoked token
-	{"Permission denied", resilient.Invalid},
+	{permissionDenied, resilient.Invalid},
 	{"Access is restricted", resilient.Refused}, // allow_write_http_from
 	{"Endpoint is blocked", resilient.Refused},
 	{"rate limit exceeded", resilient.Refused},
@@ -54,7 +56,9 @@ func classOf(err error) (resilient.Class, string) {
 	case strings.HasPrefix(err.Error(), "Failed request: "):
 		// The driver's Txn keeps the status to itself.
 		return classOfStatus(0, err.Error())
-	case errors.Is(err, errForbidden), errors.As(err, &large):
+	case errors.Is(err, errForbidden):
+		return resilient.Invalid, permissionDenied
+	case errors.As(err, &large):
 		return resilient.Invalid, ""
 	case errors.As(err, &op) && op.Op == "dial", errors.As(err, &dns):
 		return resilient.Refused, ""

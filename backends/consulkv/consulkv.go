@@ -113,11 +113,13 @@ func (k *KV) Limits() resilient.Limits {
 func (k *KV) Close() error {
 	k.closed.Do(func() {
 		k.gate.Shut()
+		// Their contexts end the calls; connections that were closed before would
+		// end them with errors that do not say why.
+		<-k.gate.Empty()
 		if k.pool != nil {
 			k.pool.close()
 		}
 	})
-	<-k.gate.Empty()
 	return nil
 }
 

@@ -18,7 +18,7 @@ var (
 	errForeign = errors.New("the answer is not one of Consul's")
 	// errForbidden is what Consul does not say when it leaves out of an answer
 	// what the token may not read.
-	errForbidden = errors.New("Permission denied")
+	errForbidden = errors.New("the token may not read this")
 )
 
 // fault is an error of the driver under a text that is fit to be printed:
@@ -68,7 +68,7 @@ func network(err error) string {
 	}
 	for _, known := range []error{
 		resilient.ErrClosed, resilient.ErrTimeout, resilient.ErrSuperseded, context.Canceled, context.DeadlineExceeded,
-		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, errForeign, errForbidden,
+		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, errForeign,
 	} {
 		if errors.Is(err, known) {
 			return known.Error()

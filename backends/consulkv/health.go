@@ -3,7 +3,6 @@ package consulkv
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -31,14 +30,11 @@ func (k *KV) Health(ctx context.Context) error {
 	if f == nil {
 		return nil
 	}
-	if f.class == resilient.Invalid && refusesAll(f) {
+	if strings.HasSuffix(f.text, permissionDenied) { // for the folder, not for one key
 		f.class = resilient.Refused
 	}
 	return f.explain(ctx, false)
 }
-
-// refusesAll reports whether f is about the token and not about the call.
-func refusesAll(f *fault) bool { return strings.HasSuffix(f.text, errForbidden.Error()) }
 
 // check runs a transaction of two steps that changes nothing and that the leader
 // answers without its log: the first is left out of the answer if the token may
@@ -51,7 +47,7 @@ func (k *KV) check(ctx context.Context) error {
 	case err != nil:
 		return err
 	case ok && len(answer.Results) == 0:
-		return fmt.Errorf("reading: %w", errForbidden)
+		return errForbidden
 	case ok:
 		return nil
 	}

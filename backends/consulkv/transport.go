@@ -14,6 +14,8 @@ import (
 
 const (
 	tokenHeader = "X-Consul-Token"
+	// policyHeader is in every answer of Consul's.
+	policyHeader = "X-Consul-Default-Acl-Policy"
 	// maxAnswer bounds what one answer may take of our memory: the keys of a
 	// million entries, or a batch of 64 values of 512 KiB in base64.
 	maxAnswer = 64 << 20
@@ -27,6 +29,7 @@ const (
 type pool struct {
 	http  *http.Transport
 	token string
+	limit int64 // of an answer, in bytes
 	dial  func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	closing context.Context
@@ -43,6 +46,7 @@ type pool struct {
 func newPool(cfg Config) *pool {
 	p := &pool{
 		token: cfg.Token,
+		limit: maxAnswer,
 		dial:  (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext,
 	}
 	p.closing, p.end = context.WithCancel(context.Background())
@@ -67,8 +71,9 @@ func newPool(cfg Config) *pool {
 }
 
 // RoundTrip sends req with the store's own token and without the tenancy that
-// the driver reads from CONSUL_NAMESPACE and CONSUL_PARTITION, and bounds the
-// answer.
+// the driver reads from CONSUL_NAMESPACE and CONSUL_PARTITION. It bounds the
+// answer, and takes none for one that is not Consul's: the driver would believe
+// anybody's 200 to a write.
 func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	sent := req.WithContext(req.Context())
 	sent.Header = req.Header.Clone()
@@ -87,7 +92,11 @@ func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
+	if resp.StatusCode == http.StatusOK && resp.Header.Get(policyHeader) == "" {
+		_ = resp.Body.Close()
+		return nil, errForeign
+	}
+	resp.Body = http.MaxBytesReader(nil, resp.Body, p.limit)
 	return resp, nil
 }
 
