@@ -59,7 +59,6 @@ func Open(addr string, cfg Config) (*KV, error) {
 		},
 	})
 	if err != nil {
-		p.close()
 		return nil, fmt.Errorf("consulkv: %w", &fault{text: "the driver refuses the configuration", err: err})
 	}
 	return build(client, p, cfg), nil
@@ -112,6 +111,9 @@ func (k *KV) Limits() resilient.Limits {
 // returns nil. A borrowed client stays open.
 func (k *KV) Close() error {
 	k.closed.Do(func() {
+		if k.pool != nil {
+			k.pool.refuse()
+		}
 		k.gate.Shut()
 		// Their contexts end the calls; connections that were closed before would
 		// end them with errors that do not say why.

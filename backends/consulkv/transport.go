@@ -130,10 +130,17 @@ func (p *pool) connect(ctx context.Context, network, addr string) (net.Conn, err
 	return c, nil
 }
 
-// close ends all dials and closes all connections, used or not.
+// refuse makes no more connections: a call that waits for one is not let in by
+// another that Close has ended.
+func (p *pool) refuse() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.closed = true
+}
+
+// close ends all dials and closes all connections; refuse was called before.
 func (p *pool) close() {
 	p.mu.Lock()
-	p.mu.closed = true
 	open := make([]*conn, 0, len(p.mu.conns))
 	for c := range p.mu.conns {
 		open = append(open, c)
