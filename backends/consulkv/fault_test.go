@@ -2,11 +2,14 @@ package consulkv
 
 import (
 	"context"
+	"io"
 	"net"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/consul/api"
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfastkv/holdfast/internal/servertest"
@@ -146,14 +149,14 @@ func TestARestartedServerIsUsedAgain(t *testing.T) {
 
 func TestCloseEndsCallsAtAServerThatDoesNotAnswer(t *testing.T) {
 	addr := silent(t)
-	for i := range operations(open(t, addr, Config{}), "key", nil) {
+	for i := range 80 {
 		kv := open(t, addr, Config{PoolSize: 1})
-		o := operations(kv, "key", []byte("value"))[i]
+		o := operations(kv, "key", []byte("value"))[i%8]
 		sent, waiting := make(chan error, 1), make(chan error, 1)
 		go func() { sent <- o.run(t.Context()) }()
 		require.Eventually(t, func() bool { return kv.pool.open() == 1 }, patience, time.Millisecond)
 		go func() { waiting <- o.run(t.Context()) }() // for the one connection
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(time.Millisecond)
 
 		began := time.Now()
 		require.NoError(t, kv.Close())
@@ -184,27 +187,47 @@ func TestCloseEndsADialThatNobodyWaitsFor(t *testing.T) {
 	require.NoError(t, kv.Close())
 }
 
+func TestCloseEndsAHandshakeThatNobodyWaitsFor(t *testing.T) {
+	kv := open(t, "https://"+silent(t), Config{DialTimeout: time.Hour})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- kv.SetRaw(ctx, "key", nil) }()
+	require.Eventually(t, func() bool { return kv.pool.open() == 1 }, patience, time.Millisecond)
+	cancel()
+	err := <-done
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, resilient.ErrRefused, "nothing was sent")
+	require.NoError(t, kv.Close())
+	require.Zero(t, kv.pool.open())
+}
+
 func TestAConnectionThatComesAfterCloseIsClosed(t *testing.T) {
-	kv := open(t, "127.0.0.1:1", Config{})
+	p := open(t, "127.0.0.1:1", Config{}).pool
 	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	dialling, closing := make(chan struct{}), make(chan struct{})
-	kv.pool.dial = func(context.Context, string, string) (net.Conn, error) {
+	dialling, coming := make(chan struct{}), make(chan struct{})
+	p.dial = func(context.Context, string, string) (net.Conn, error) {
 		close(dialling)
-		<-closing
+		<-coming
 		return ours, nil
 	}
 	done := make(chan error, 1)
-	go func() { done <- kv.Health(t.Context()) }()
+	go func() {
+		_, err := p.connect(t.Context(), "tcp", "")
+		done <- err
+	}()
 	<-dialling
-	closed := make(chan error, 1)
-	go func() { closed <- kv.Close() }()
-	require.ErrorIs(t, <-done, resilient.ErrClosed, "the call does not wait for the dial")
-	close(closing)
-	require.NoError(t, <-closed)
+	p.refuse()
+	closed := make(chan struct{})
+	go func() { p.close(); close(closed) }()
+	<-p.closing.Done() // what was open then is closed
+	close(coming)
+	require.ErrorIs(t, <-done, resilient.ErrClosed)
+	<-closed
 	_, err := theirs.Read(make([]byte, 1))
-	require.Error(t, err, "the other end sees it closed")
-	require.Zero(t, kv.pool.open())
+	require.ErrorIs(t, err, io.EOF)
+	require.Zero(t, p.open())
+	_, err = p.connect(t.Context(), "tcp", "")
+	require.ErrorIs(t, err, resilient.ErrClosed)
 }
 
 func TestACallThatFindsNoFreeConnectionIsRefused(t *testing.T) {
@@ -220,14 +243,27 @@ func TestACallThatFindsNoFreeConnectionIsRefused(t *testing.T) {
 }
 
 func TestAWriteWhoseCallerLeavesKeepsNoHoldOnTheValue(t *testing.T) {
-	kv := open(t, silent(t), Config{})
-	for range 20 { // the race detector sees a transport that still reads it
-		value := make([]byte, 512<<10)
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		require.Error(t, kv.SetRaw(ctx, "key", value))
-		cancel()
-		clear(value)
-	}
+	slow := &dawdler{}
+	client, err := api.NewClient(&api.Config{Address: "127.0.0.1:1", HttpClient: &http.Client{Transport: slow}})
+	require.NoError(t, err)
+	kv, err := New(client, Config{})
+	require.NoError(t, err)
+	defer kv.Close()
+	value := []byte("value")
+	require.ErrorIs(t, kv.SetRaw(t.Context(), "key", value), resilient.ErrAmbiguous, "a transport that does not say how far it came")
+	clear(value)
+	sent, err := io.ReadAll(slow.body)
+	require.NoError(t, err)
+	require.Equal(t, "value", string(sent))
+}
+
+// dawdler is a transport that has not read the body when it gives up, as
+// http.RoundTripper allows.
+type dawdler struct{ body io.Reader }
+
+func (d *dawdler) RoundTrip(req *http.Request) (*http.Response, error) {
+	d.body = req.Body
+	return nil, io.ErrUnexpectedEOF
 }
 
 // open returns how many connections are open.

@@ -17,9 +17,9 @@ const hexDigits = "0123456789abcdef"
 // keyspace is the folder that holds the keys; it ends in a slash.
 type keyspace string
 
-// stored returns the key under which Consul keeps key, or the longest prefix
-// that those of all keys with this prefix have in common: what becomes of a byte
-// depends on nothing after it.
+// stored returns the key under which Consul keeps key. That of a prefix is a
+// prefix of those of all keys with this prefix, and of no other: what becomes of
+// a byte depends on nothing after it.
 //
 // A stored key has letters, digits and -_.,:@=/~ only, no empty segment, and none
 // that begins with a dot: neither a URL nor anything that cleans paths changes it.
@@ -91,12 +91,12 @@ func (s keyspace) original(stored string) (key string, ok bool) {
 	return key, resilient.CheckKey(key) == nil && s.stored(key) == stored
 }
 
-// originals returns those of the stored keys that are keys with prefix, in
+// originals returns the keys of those of the stored ones that are of keys, in
 // ascending order.
-func (s keyspace) originals(stored []string, prefix string) []string {
+func (s keyspace) originals(stored []string) []string {
 	keys := make([]string, 0, len(stored))
 	for _, name := range stored {
-		if key, ok := s.original(name); ok && strings.HasPrefix(key, prefix) {
+		if key, ok := s.original(name); ok {
 			keys = append(keys, key)
 		}
 	}

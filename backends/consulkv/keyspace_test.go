@@ -59,18 +59,20 @@ func TestWhatOthersPutIntoTheFolderIsNoKey(t *testing.T) {
 		_, ok := s.original(stored)
 		require.False(t, ok, "%q", stored)
 	}
-	require.Equal(t, []string{"a", "a b"}, s.originals([]string{"holdfast/a~20b", "holdfast/a", s.own(), "holdfast/a b"}, ""))
+	require.Equal(t, []string{"a", "a b"}, s.originals([]string{"holdfast/a~20b", "holdfast/a", s.own(), "holdfast/a b"}))
 }
 
-func TestStoredPrefixesCoverAllKeysWithThePrefix(t *testing.T) {
+func TestStoredPrefixesAreThoseOfKeysWithThePrefixAndOfNoOther(t *testing.T) {
 	s := keyspace("holdfast/")
+	keys := rapid.StringOfN(rapid.RuneFrom([]rune("a/.~ %é\U0010ffff2f")), 1, 20, maxKey)
 	rapid.Check(t, func(t *rapid.T) {
-		key := rapid.StringOfN(rapid.RuneFrom([]rune("a/.~ %é\U0010ffff2f")), 1, 20, maxKey).Draw(t, "key")
-		n := rapid.IntRange(0, len(key)).Draw(t, "length of the prefix") // may end inside a rune
-		stored := s.stored(key)
-		require.True(t, strings.HasPrefix(stored, s.stored(key[:n])))
-		require.Equal(t, []string{key}, s.originals([]string{stored}, key[:n]))
-		survives(t, stored)
+		key, other := keys.Draw(t, "key"), keys.Draw(t, "other")
+		prefix := key[:rapid.IntRange(0, len(key)).Draw(t, "length of the prefix")] // may end inside a rune
+		for _, one := range []string{key, other, prefix + other} {
+			require.Equal(t, strings.HasPrefix(one, prefix), strings.HasPrefix(s.stored(one), s.stored(prefix)))
+			survives(t, s.stored(one))
+		}
+		require.Equal(t, []string{key}, s.originals([]string{s.stored(key)}))
 	})
 }
 

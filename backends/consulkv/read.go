@@ -83,7 +83,7 @@ func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
 	if f != nil {
 		return nil, f.explain(ctx, false)
 	}
-	return k.keys.originals(stored, prefix), nil
+	return k.keys.originals(stored), nil
 }
 
 // BatchGetRaw returns the values that are there, by consistent reads of up to 64

@@ -106,8 +106,8 @@ func (k *KV) BatchDelete(ctx context.Context, keys []string) error {
 	return nil
 }
 
-// put writes one entry. net/http may still read the body when the caller has
-// left: it gets a copy.
+// put writes one entry. An http.RoundTripper may still read the body when the
+// caller has left: it gets a copy.
 func (k *KV) put(ctx context.Context, e guard.Entry) *fault {
 	value := bytes.Clone(e.Value)
 	return k.request(ctx, func(ctx context.Context) error {
