@@ -17,7 +17,9 @@
 // Keys outside the contract's domain of 1 to 512 bytes (at most 1536 when stored;
 // Consul takes a million); values over Config.MaxValue, 512 KiB unless Consul's
 // kv_max_value_size is raised too; an answer of more than 64 MiB, which is a List
-// of about a million keys: Consul cannot send them in parts. Redirects are errors.
+// of about a million keys: Consul cannot send them in parts. Redirects are errors, and so is an answer
+// without Consul's headers (X-Consul-Index, X-Consul-Default-Acl-Policy): a 404 or
+// 200 of anybody else's is neither a miss nor a write.
 //
 // A token that may not read or write a key gets an error of class Invalid
 // for that key. Health of a token that may not write in the folder matches
