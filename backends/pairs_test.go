@@ -16,6 +16,7 @@ var pairs = [][2]string{
 	{"bolt", "redis"}, {"bolt", "postgres"}, {"bolt", "mysql"},
 	{"redis", "postgres"}, {"redis", "mysql"}, {"postgres", "mysql"},
 	{"etcd", "bolt"}, {"etcd", "postgres"},
+	{"consul", "bolt"}, {"consul", "postgres"},
 }
 
 // TestNoTwoBackendsCanBeToldApart: failing over from one store to another
@@ -37,7 +38,7 @@ func TestNoTwoBackendsCanBeToldApart(t *testing.T) {
 // TestEveryBackendIsTheFirstMemberOfAGroup: a group that a remote store leads
 // obeys the contract as the store itself does.
 func TestEveryBackendIsTheFirstMemberOfAGroup(t *testing.T) {
-	for _, kind := range []string{"redis", "postgres", "mysql", "etcd"} {
+	for _, kind := range []string{"redis", "postgres", "mysql", "etcd", "consul"} {
 		t.Run(kind+" then bolt", func(t *testing.T) {
 			first, second := newPlace(t, kind), newPlace(t, "bolt")
 			kvtest.Run(t, kvtest.Harness{

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/holdfastkv/holdfast/backends/boltkv"
+	"github.com/holdfastkv/holdfast/backends/consulkv"
 	"github.com/holdfastkv/holdfast/backends/etcdkv"
 	"github.com/holdfastkv/holdfast/backends/mysqlkv"
 	"github.com/holdfastkv/holdfast/backends/postgreskv"
@@ -54,6 +55,9 @@ func newPlace(tb testing.TB, kind string) *place {
 	case "etcd":
 		p.server = servertest.Etcd(tb)
 		p.where = p.server.Addr()
+	case "consul":
+		p.server = servertest.Consul(tb)
+		p.where = p.server.Addr()
 	}
 	return p
 }
@@ -84,6 +88,8 @@ func openAt(a address, namespace string) (resilient.KVWithHealth, error) {
 		return mysqlkv.Open(a.Where, mysqlkv.Config{Namespace: namespace})
 	case "etcd":
 		return etcdkv.Open([]string{a.Where}, etcdkv.Config{Namespace: namespace})
+	case "consul":
+		return consulkv.Open(a.Where, consulkv.Config{Namespace: namespace})
 	}
 	return nil, fmt.Errorf("no such kind of store: %s", a.Kind)
 }
