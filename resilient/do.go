@@ -83,9 +83,12 @@ func (s *Store) tell(ctx context.Context, e Event) {
 	if s.cfg.Observer == nil {
 		return
 	}
+	e.Store = s.cfg.Name
 	if m := s.member.Load(); m != nil {
 		e.Group = m.group
+		if m.hooks.Name != "" {
+			e.Store = m.hooks.Name
+		}
 	}
-	e.Store = s.cfg.Name
 	Tell(ctx, s.cfg.Observer, e)
 }
