@@ -47,7 +47,7 @@ type Event struct {
 	Slow      bool          // the check took longer than Probe.SlowAfter
 	Degraded  bool          // not served by the most wanted member
 	Stale     bool          // served by a cache in place of the store
-	Back      bool          // the switch is to a more wanted member
+	Back      bool          // the switch is to a more wanted member, which can serve
 	Ambiguous bool          // a write that may have been applied
 	From, To  string        // states (Change) or members (Switch)
 	Reason    string
