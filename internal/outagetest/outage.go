@@ -105,6 +105,7 @@ var script = []act{
 		u.second.Up()
 		u.lone.Up()
 		u.set("a", nil)
+		u.set("old", nil)
 		u.get("a", nil)
 		u.get("absent", resilient.ErrNotFound)
 		u.set("", resilient.ErrEmptyKey)
@@ -122,7 +123,8 @@ var script = []act{
 	{"second is down too", func(u *Outage) {
 		u.second.Down()
 		time.Sleep(10 * time.Second)
-		u.get("a", nil) // stale
+		u.get("a", nil)   // what is owed is known to the group
+		u.get("old", nil) // stale
 		u.set("d", resilient.ErrRefused)
 	}},
 	{"both are back", func(u *Outage) {
