@@ -4,6 +4,10 @@
 //	ferretdb -addr 127.0.0.1:27017 -dir data
 //
 // With -cert and -key it serves it inside TLS only.
+//
+// FerretDB 1.24 asks for version 1.31.1 of its SQLite driver, in which a client
+// that leaves can interrupt the next command on the same SQLite connection, or
+// leave a lock behind for good; this module has a newer one.
 package main
 
 import (
@@ -53,5 +57,11 @@ func serve(s settings) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	indexing := make(chan struct{})
+	go func() {
+		defer close(indexing)
+		indexAll(ctx, s.dir)
+	}()
+	defer func() { <-indexing }()
 	return server.Run(ctx)
 }
