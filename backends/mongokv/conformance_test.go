@@ -1,0 +1,35 @@
+package mongokv
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfastkv/holdfast/internal/servertest"
+	"github.com/holdfastkv/holdfast/resilient"
+	"github.com/holdfastkv/holdfast/resilient/kvtest"
+)
+
+func TestAStoreObeysTheContract(t *testing.T) {
+	uri := servertest.FerretDBURI(servertest.FerretDB(t))
+	// The largest batch, of 70,000 keys, is as many commits of SQLite's: the
+	// default of 5s is not for this. FerretDB takes seconds for 15 MiB, which it
+	// makes JSON of, and a resilient.Store gives it two: the largest value has a
+	// test of its own.
+	cfg := small(Config{Timeout: 10 * time.Minute, MaxValue: 1 << 20}) // and the namespace of the last store opened
+	reopen := func(tb testing.TB) resilient.KVWithHealth {
+		tb.Helper()
+		kv, err := Open(uri, cfg)
+		require.NoError(tb, err)
+		return kv
+	}
+	kvtest.RunDecorated(t, kvtest.Harness{
+		Reopen: reopen,
+		Second: reopen,
+		Open: func(tb testing.TB) resilient.KVWithHealth {
+			cfg.Namespace = namespace()
+			return reopen(tb)
+		},
+	})
+}
