@@ -13,6 +13,7 @@ import (
 	"github.com/holdfastkv/holdfast/backends/boltkv"
 	"github.com/holdfastkv/holdfast/backends/consulkv"
 	"github.com/holdfastkv/holdfast/backends/etcdkv"
+	"github.com/holdfastkv/holdfast/backends/mongokv"
 	"github.com/holdfastkv/holdfast/backends/mysqlkv"
 	"github.com/holdfastkv/holdfast/backends/postgreskv"
 	"github.com/holdfastkv/holdfast/backends/rediskv"
@@ -58,6 +59,9 @@ func newPlace(tb testing.TB, kind string) *place {
 	case "consul":
 		p.server = servertest.Consul(tb)
 		p.where = p.server.Addr()
+	case "mongo":
+		p.server = servertest.FerretDB(tb)
+		p.where = servertest.FerretDBURI(p.server)
 	}
 	return p
 }
@@ -90,6 +94,9 @@ func openAt(a address, namespace string) (resilient.KVWithHealth, error) {
 		return etcdkv.Open([]string{a.Where}, etcdkv.Config{Namespace: namespace})
 	case "consul":
 		return consulkv.Open(a.Where, consulkv.Config{Namespace: namespace})
+	case "mongo":
+		// FerretDB hangs when more commands than that write many keys at once.
+		return mongokv.Open(a.Where, mongokv.Config{Namespace: namespace, MaxValue: 1 << 20, BatchKeys: 8, PoolSize: 16})
 	}
 	return nil, fmt.Errorf("no such kind of store: %s", a.Kind)
 }
