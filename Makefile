@@ -19,7 +19,7 @@ STEPS := servers fmt vet staticcheck paths tidy build unit sim planted unit-tool
 export GOFLAGS += -buildvcs=false
 GIT := git -c safe.directory='*'
 
-.PHONY: help test lint tools $(STEPS) bench fuzz soak demo clean
+.PHONY: help test lint tools $(STEPS) bench microbench fuzz soak demo clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -89,7 +89,11 @@ examples: ## run every program under examples/
 demo: ## take a store away under load and watch the group go on
 	@go run ./examples/failover
 
-bench: ## every benchmark; COUNT=5 runs each
+bench: ## what Holdfast costs beside other ways, into docs/benchmarks.md and README.md; BENCH=quick takes seconds
+	@go -C test build -o ../bin/ ./bench
+	@bin/bench $(if $(filter quick,$(BENCH)),-quick)
+
+microbench: ## every Go benchmark; COUNT=5 runs each
 	@go test -run '^$$' -bench . -benchmem -count $(COUNT) \
 		$$(grep -rl --include='*_test.go' --exclude-dir=test '^func Benchmark' . | xargs -r -n1 dirname | sort -u)
 
