@@ -79,9 +79,8 @@ func (b *bench) growOwed() {
 		b.must(kv.Drain(second))
 		b.owe(kv, n)
 		if n > 0 {
-			bytesPerKey = (heap() - before) / float64(n)
+			bytesPerKey = (heap() - before) / float64(n) // the last and largest count's is reported
 		}
-		// The memory is the last count's, the one that is large.
 		other := getOf("Get of a key that is not owed", kv)
 		owed := way{name: "Get of a key that is owed", call: func(ctx context.Context) error { _, err := kv.GetRaw(ctx, owedKey(0)); return err }}
 		value := make([]byte, valueSize)
