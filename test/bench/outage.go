@@ -38,8 +38,8 @@ func outages(b *bench) {
 	b.text.heading("A redis is killed, or frozen, under load")
 	rounds := pick(b, 3, 1)
 	b.text.write("Each way has four callers, which make a call every 10 ms or so on keys of their own: of twenty one sets a new key, one sets a key again, nine get",
-		"such a key and nine one that nobody sets. No caller gives a",
-		fmt.Sprintf("deadline, and every way bounds an attempt at %v (but where another timeout is named). All ways run at the same time against", patience),
+		"such a key and nine one that nobody sets. No caller gives a deadline,",
+		fmt.Sprintf("and every way bounds an attempt at %v (but where another timeout is named). All ways run at the same time against", patience),
 		"the same two redis servers, which both hold every key at the beginning. The first one goes away and comes back; the load goes on until",
 		fmt.Sprintf("after the group is back on it and owes nothing. Sums of %d outages. Breakers of all ways: %d failures open, %v open, %d successes close.",
 			rounds, failuresToOpen, openFor, trialsToClose))
