@@ -1,0 +1,89 @@
+package network
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+)
+
+// proxy stands between the clients of one store and its server.
+type proxy struct {
+	inner *toxiproxy.Proxy
+	where string // the server
+}
+
+var proxies atomic.Uint32
+
+// newProxy starts a proxy before the server at addr. stop ends it.
+func newProxy(addr string) (*proxy, error) {
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()) // listens nowhere itself
+	// An address of its own: nobody takes the port while the proxy does not
+	// listen.
+	n := proxies.Add(1)
+	own := fmt.Sprintf("127.1.%d.%d:0", n>>8&0xff, n&0xff)
+	p := &proxy{inner: toxiproxy.NewProxy(server, "network", own, addr), where: addr}
+	return p, p.inner.Start()
+}
+
+func (p *proxy) stop()        { p.inner.Stop() }
+func (p *proxy) addr() string { return p.inner.Listen }
+
+// toxic is one thing that a proxy does to what passes in one direction.
+type toxic struct {
+	Type   string         `json:"type"`
+	Stream string         `json:"stream"`
+	With   map[string]any `json:"attributes"`
+	// Toxicity is the share of the connections that it is done to.
+	Toxicity float64 `json:"toxicity"`
+}
+
+const (
+	up   = "upstream"   // requests
+	down = "downstream" // answers
+)
+
+func (t toxic) name() string { return t.Type + "_" + t.Stream } // as toxiproxy calls it
+
+// add begins with it, on live connections and on new ones.
+func (p *proxy) add(t toxic) error {
+	text, err := json.Marshal(t)
+	if err == nil {
+		_, err = p.inner.Toxics.AddToxicJson(strings.NewReader(string(text)))
+	}
+	return err
+}
+
+// arm sets a toxic's share of the connections to all of them.
+func (p *proxy) arm(t toxic) error {
+	t.Toxicity = 1
+	text, err := json.Marshal(t)
+	if err == nil {
+		_, err = p.inner.Toxics.UpdateToxicJson(t.name(), strings.NewReader(string(text)))
+	}
+	return err
+}
+
+// heal ends all toxics.
+func (p *proxy) heal() error {
+	p.inner.Toxics.ResetToxics(context.Background())
+	return nil
+}
+
+// move lets the proxy go on at the same port before another server; "" = it
+// refuses connections. All that there are end.
+func (p *proxy) move(upstream string) error {
+	p.inner.Stop()
+	if upstream == "" {
+		return nil
+	}
+	p.inner.Upstream = upstream
+	if err := p.inner.Start(); err != nil {
+		return fmt.Errorf("the proxy's port: %w", err)
+	}
+	return nil
+}
