@@ -38,8 +38,9 @@ type found struct {
 	took  time.Duration
 	// effect is what was applied when the call returned, and later in the end.
 	effect, later effect
-	again         int   // which call succeeded once the fault had passed; 0 = none did
-	before        error // that of the last that did not
+	again         int           // which call succeeded once the fault had passed; 0 = none did
+	before        error         // that of the last that did not
+	recovered     time.Duration // how long these calls took
 	wrong         []string
 }
 
@@ -67,6 +68,33 @@ func (c cell) String() string {
 	return fmt.Sprintf("%s, %s, connection %s, %s, %s", c.site.name, c.fault.name, conn, c.operation.op, way)
 }
 
+// errBusy says that the machine was too busy for the cell to mean anything.
+var errBusy = errors.New("the machine was too busy")
+
+// fresh is how soon after its last use a connection counts as one that was in
+// use just before. Drivers ask one that was idle for a second whether it lives.
+const fresh = 500 * time.Millisecond
+
+// store opens the store that the call is made on, and a Store on it, which
+// closes it.
+func (c cell) store(p *proxy, timeout time.Duration) (store, *resilient.Store, error) {
+	backend, err := c.site.through(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	wrapped, err := guard(backend, timeout)
+	return backend, wrapped, err
+}
+
+// guard returns a Store that leaves every call to kv.
+func guard(kv resilient.KVWithHealth, timeout time.Duration) (*resilient.Store, error) {
+	return resilient.Wrap(kv, resilient.Config{
+		Timeout: timeout, LongTimeout: timeout,
+		Breaker: breaker.Config{Failures: -1, Fall: 1000}, // it would answer in the store's place
+		Probe:   resilient.Probe{Interval: -1, Timeout: timeout},
+	})
+}
+
 // run plays it all. An error is of the test, not of the store.
 func (c cell) run(ctx context.Context) (f *found, err error) {
 	p, err := newProxy(c.site.server.Addr())
@@ -77,26 +105,17 @@ func (c cell) run(ctx context.Context) (f *found, err error) {
 	if err := c.fault.prepare(p); err != nil {
 		return nil, err
 	}
-	backend, err := c.site.through(p)
-	if err != nil {
-		return nil, err
-	}
-	guarded, err := resilient.Wrap(backend, resilient.Config{
-		Timeout: patience, LongTimeout: patience,
-		Breaker: breaker.Config{Failures: -1, Fall: 1000}, // it would answer in the store's place
-		Probe:   resilient.Probe{Interval: -1, Timeout: patience},
-	})
+	backend, wrapped, err := c.store(p, patience)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		began := time.Now()
-		err = errors.Join(err, guarded.Close())
+		err = errors.Join(err, wrapped.Close())
 		if took := time.Since(began); took > slack && f != nil {
 			f.lie("Close took %v", took)
 		}
 	}()
-
 	n := cells.Add(1)
 	prefix, spare := fmt.Sprintf("c%d/", n), fmt.Sprintf("s%d/", n)
 	for _, key := range []string{prefix + there, spare + there} {
@@ -104,16 +123,20 @@ func (c cell) run(ctx context.Context) (f *found, err error) {
 			return nil, err
 		}
 	}
-	if c.warm {
-		if err := c.warmUp(ctx, guarded, spare); err != nil {
+	if c.warm { // with the same call at other keys: what a connection is told once has been told
+		if err := c.calm(ctx, backend, spare); err != nil {
 			return nil, err
 		}
 	}
+	warmed := time.Now()
 	if err := c.fault.strike(p); err != nil {
 		return nil, err
 	}
+	if time.Since(warmed) > fresh {
+		return nil, errBusy
+	}
 	f = &found{}
-	c.call(ctx, f, guarded, backend, prefix)
+	c.call(ctx, f, wrapped, backend, prefix)
 	if f.effect, err = c.operation.seen(ctx, c.site.truth, prefix); err != nil {
 		return f, err
 	}
@@ -121,7 +144,7 @@ func (c cell) run(ctx context.Context) (f *found, err error) {
 	if err := errors.Join(c.await(ctx, f, prefix), c.fault.pass(p)); err != nil {
 		return f, err
 	}
-	c.recover(ctx, f, guarded, spare)
+	c.recover(ctx, f, backend, spare)
 	if c.operation.op.Writes() {
 		time.Sleep(afterwards)
 		if err := c.await(ctx, f, prefix); err != nil {
@@ -132,43 +155,36 @@ func (c cell) run(ctx context.Context) (f *found, err error) {
 	return f, nil
 }
 
+// calm makes the call while the network is well.
+func (c cell) calm(ctx context.Context, backend store, spare string) error {
+	ctx, cancel := context.WithTimeout(ctx, comfort)
+	defer cancel()
+	return c.operation.call(ctx, backend, spare)
+}
+
 // recover makes calls until one succeeds.
-func (c cell) recover(ctx context.Context, f *found, guarded *resilient.Store, spare string) {
-	if c.operation.op == resilient.OpHealth {
-		// A Store asks no second time while the first check has not returned, and
-		// its time is over before that of what it asked.
-		time.Sleep(slack / 10)
+func (c cell) recover(ctx context.Context, f *found, backend store, spare string) {
+	if c.site.redials > 0 {
+		time.Sleep(c.site.redials + c.fault.lingers)
 	}
+	began := time.Now()
 	for n := range retries {
-		err := c.operation.call(ctx, guarded, spare)
+		err := c.calm(ctx, backend, spare)
 		if err == nil {
 			f.again = n + 1
 			break
 		}
 		f.before = err
 	}
+	f.recovered = time.Since(began)
 	if f.again == 0 || f.again > 2 {
 		f.lie("after the fault call %d succeeds (0 = none of %d): %v", f.again, retries, f.before)
 	}
 }
 
-// warmUp makes the same call at other keys: whatever a connection is told once
-// has then been told.
-func (c cell) warmUp(ctx context.Context, guarded *resilient.Store, spare string) (err error) {
-	for range retries { // a busy machine is not what is tested
-		if err = c.operation.call(ctx, guarded, spare); err == nil {
-			break
-		}
-	}
-	if err == nil && c.operation.op == resilient.OpDelete {
-		return c.site.truth.SetRaw(ctx, spare+there, value)
-	}
-	return err
-}
-
 // call makes the one call of the cell.
-func (c cell) call(ctx context.Context, f *found, guarded *resilient.Store, backend store, prefix string) {
-	s := kv(guarded)
+func (c cell) call(ctx context.Context, f *found, wrapped *resilient.Store, backend store, prefix string) {
+	s := calls(wrapped)
 	if c.way == canceled {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
@@ -179,7 +195,7 @@ func (c cell) call(ctx context.Context, f *found, guarded *resilient.Store, back
 	began := time.Now()
 	f.err = c.operation.call(ctx, s, prefix)
 	f.took = time.Since(began)
-	f.bare, f.class = classOf(backend, f.err), classOf(guarded, f.err)
+	f.bare, f.class = classOf(backend, f.err), classOf(wrapped, f.err)
 	var untrue *lie
 	if errors.As(f.err, &untrue) {
 		f.lie("answered with what is not so: %v", f.err)

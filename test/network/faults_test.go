@@ -6,9 +6,12 @@ import (
 )
 
 const (
-	// patience is how long a call may take. Nothing that goes well takes a tenth
-	// of it, on a machine that has little else to do.
-	patience = 800 * time.Millisecond
+	// patience is how long a call may take. What goes well takes a few
+	// milliseconds, with the network at its slowest a tenth of a second, on a
+	// machine that has little else to do.
+	patience = time.Second
+	// comfort is how long one may take that is there to see that all is well.
+	comfort = 20 * time.Second
 	// slack is how much later a call may return; the contract says 500 ms, and
 	// the rest is for a machine that is busy with other tests.
 	slack = 1500 * time.Millisecond
@@ -23,13 +26,17 @@ type fault struct {
 	does string // to the reader of the matrix
 	// toxics are added to the proxy when the fault begins.
 	toxics []toxic
-	// armed are toxics that a connection must have had from its beginning.
-	armed []toxic
+	// marks are toxics that do nothing, and that a connection must have had from
+	// its beginning.
+	marks []toxic
 	// begin and end are for what no toxic does; nil = toxics are all there is.
 	begin, end func(*proxy) error
 	// holds is how long the network may keep a request back that its caller has
 	// given up.
 	holds time.Duration
+	// lingers is how much longer than the fault a connection that it met looks as
+	// if it were alive.
+	lingers time.Duration
 	// onlyLarge says that small calls may go well where large ones do not.
 	onlyLarge bool
 }
@@ -38,10 +45,13 @@ func of(kind, stream, attribute string, n int64) toxic {
 	return toxic{Type: kind, Stream: stream, With: map[string]any{attribute: n}, Toxicity: 1}
 }
 
-// unarmed is the toxic at none of the connections. It marks them all the same:
-// toxiproxy makes a connection one that can be reset when it begins.
-func unarmed(t toxic) toxic {
-	t.Toxicity = 0
+// reset ends connections with an RST.
+func reset(stream string) toxic { return of("reset_peer", stream, "timeout", 0) }
+
+// mark is the toxic at none of the connections, under another name. Toxiproxy
+// makes a connection one that can be reset when it begins, and only then.
+func mark(t toxic) toxic {
+	t.Name, t.Toxicity = "mark", 0
 	return t
 }
 
@@ -65,11 +75,11 @@ var faults = []fault{
 	},
 	{
 		name: "request reset", does: "RST in place of the request",
-		armed: []toxic{unarmed(of("reset_peer", up, "timeout", 0))},
+		toxics: []toxic{reset(up)}, marks: []toxic{mark(reset(up))},
 	},
 	{
 		name: "answer reset", does: "RST in place of the answer",
-		armed: []toxic{unarmed(of("reset_peer", down, "timeout", 0))},
+		toxics: []toxic{reset(down)}, marks: []toxic{mark(reset(down))},
 	},
 	{
 		name: "request cut", does: "the connection ends after 10 bytes of the request",
@@ -84,7 +94,7 @@ var faults = []fault{
 		toxics: []toxic{of("limit_data", down, "bytes", 3)},
 	},
 	{
-		name: "slow close", does: "the answer is lost, and the connection ends 2.5 s later",
+		name: "slow close", does: "the answer is lost, and the connection ends 2.5 s later", lingers: late,
 		toxics: []toxic{of("limit_data", down, "bytes", 0), of("slow_close", down, "delay", late.Milliseconds())},
 	},
 	{
@@ -114,15 +124,12 @@ func nowhere() string {
 }
 
 // prepare is called before the first connection.
-func (f fault) prepare(p *proxy) error { return each(f.armed, p.add) }
+func (f fault) prepare(p *proxy) error { return each(f.marks, p.add) }
 
 // strike begins the fault.
 func (f fault) strike(p *proxy) error {
 	if f.begin != nil {
 		return f.begin(p)
-	}
-	if err := each(f.armed, p.arm); err != nil {
-		return err
 	}
 	return each(f.toxics, p.add)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-// kv is what an operation is asked of.
-type kv interface {
+// calls are what an operation is asked of: a backend or a Store on one.
+type calls interface {
 	resilient.KVWithHealth
 	resilient.Batcher
 }
@@ -23,7 +23,7 @@ var value = bytes.Repeat([]byte("holdfast"), 8<<10)
 type operation struct {
 	op resilient.Op
 	// call makes it; a wrong answer is a lie.
-	call func(ctx context.Context, s kv, prefix string) error
+	call func(ctx context.Context, s calls, prefix string) error
 	// changed are the keys that are there after it and not before, or the other
 	// way round.
 	changed []string
@@ -37,30 +37,30 @@ func (l *lie) Error() string { return l.text }
 const there = "there"
 
 var operations = []operation{
-	{op: resilient.OpGet, call: func(ctx context.Context, s kv, prefix string) error {
+	{op: resilient.OpGet, call: func(ctx context.Context, s calls, prefix string) error {
 		got, err := s.GetRaw(ctx, prefix+there)
 		if err == nil && !bytes.Equal(got, value) {
 			return &lie{fmt.Sprintf("%d bytes are another value", len(got))}
 		}
 		return err
 	}},
-	{op: resilient.OpSet, changed: []string{"new"}, call: func(ctx context.Context, s kv, prefix string) error {
+	{op: resilient.OpSet, changed: []string{"new"}, call: func(ctx context.Context, s calls, prefix string) error {
 		return s.SetRaw(ctx, prefix+"new", value)
 	}},
-	{op: resilient.OpDelete, changed: []string{there}, call: func(ctx context.Context, s kv, prefix string) error {
+	{op: resilient.OpDelete, changed: []string{there}, call: func(ctx context.Context, s calls, prefix string) error {
 		return s.Delete(ctx, prefix+there)
 	}},
-	{op: resilient.OpBatchSet, changed: []string{"new1", "new2", "new3"}, call: func(ctx context.Context, s kv, prefix string) error {
+	{op: resilient.OpBatchSet, changed: []string{"new1", "new2", "new3"}, call: func(ctx context.Context, s calls, prefix string) error {
 		return s.BatchSetRaw(ctx, map[string][]byte{prefix + "new1": value, prefix + "new2": value, prefix + "new3": value})
 	}},
-	{op: resilient.OpList, call: func(ctx context.Context, s kv, prefix string) error {
+	{op: resilient.OpList, call: func(ctx context.Context, s calls, prefix string) error {
 		keys, err := s.List(ctx, prefix)
 		if err == nil && !slices.Equal(keys, []string{prefix + there}) {
 			return &lie{fmt.Sprintf("%d keys are listed", len(keys))}
 		}
 		return err
 	}},
-	{op: resilient.OpHealth, call: func(ctx context.Context, s kv, _ string) error { return s.Health(ctx) }},
+	{op: resilient.OpHealth, call: func(ctx context.Context, s calls, _ string) error { return s.Health(ctx) }},
 }
 
 // effect is how much of a write was applied.

@@ -35,6 +35,7 @@ func (p *proxy) addr() string { return p.inner.Listen }
 
 // toxic is one thing that a proxy does to what passes in one direction.
 type toxic struct {
+	Name   string         `json:"name"` // "" = after Type and Stream; no two of a proxy are the same
 	Type   string         `json:"type"`
 	Stream string         `json:"stream"`
 	With   map[string]any `json:"attributes"`
@@ -47,23 +48,11 @@ const (
 	down = "downstream" // answers
 )
 
-func (t toxic) name() string { return t.Type + "_" + t.Stream } // as toxiproxy calls it
-
 // add begins with it, on live connections and on new ones.
 func (p *proxy) add(t toxic) error {
 	text, err := json.Marshal(t)
 	if err == nil {
 		_, err = p.inner.Toxics.AddToxicJson(strings.NewReader(string(text)))
-	}
-	return err
-}
-
-// arm sets a toxic's share of the connections to all of them.
-func (p *proxy) arm(t toxic) error {
-	t.Toxicity = 1
-	text, err := json.Marshal(t)
-	if err == nil {
-		_, err = p.inner.Toxics.UpdateToxicJson(t.name(), strings.NewReader(string(text)))
 	}
 	return err
 }
