@@ -272,7 +272,7 @@ func newPlaces(t *testing.T, kinds ...string) (places []*place) {
 // HOLDFAST_CHAOS is how many seconds it lasts, HOLDFAST_CHAOS_CLIENTS how many
 // call; HOLDFAST_SEED repeats a run's choices.
 func TestChaos(t *testing.T) {
-	for _, kinds := range [][]string{{"redis", "postgres", "bolt"}, {"etcd", "bolt"}} {
+	for _, kinds := range [][]string{{"redis", "postgres", "bolt"}, {"etcd", "bolt"}, {"consul", "bolt"}} {
 		t.Run(strings.Join(kinds, ","), func(t *testing.T) { testChaos(t, newPlaces(t, kinds...)) })
 	}
 }

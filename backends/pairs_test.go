@@ -16,6 +16,8 @@ var pairs = [][2]string{
 	{"bolt", "redis"}, {"bolt", "postgres"}, {"bolt", "mysql"},
 	{"redis", "postgres"}, {"redis", "mysql"}, {"postgres", "mysql"},
 	{"etcd", "bolt"}, {"etcd", "postgres"},
+	{"consul", "bolt"}, {"consul", "postgres"},
+	{"mongo", "bolt"}, {"mongo", "postgres"},
 }
 
 // TestNoTwoBackendsCanBeToldApart: failing over from one store to another
@@ -37,11 +39,12 @@ func TestNoTwoBackendsCanBeToldApart(t *testing.T) {
 // TestEveryBackendIsTheFirstMemberOfAGroup: a group that a remote store leads
 // obeys the contract as the store itself does.
 func TestEveryBackendIsTheFirstMemberOfAGroup(t *testing.T) {
-	for _, kind := range []string{"redis", "postgres", "mysql", "etcd"} {
+	for _, kind := range []string{"redis", "postgres", "mysql", "etcd", "consul", "mongo"} {
 		t.Run(kind+" then bolt", func(t *testing.T) {
 			first, second := newPlace(t, kind), newPlace(t, "bolt")
 			kvtest.Run(t, kvtest.Harness{
 				SkipKeys: first.skip,
+				Small:    kind == "mongo", // see mongokv's own run of the suite
 				Open: func(tb testing.TB) resilient.KVWithHealth {
 					group, err := failover.New(failover.Config{Writes: failover.Mirror, Complete: true},
 						first.open(tb, fresh()), second.open(tb, fresh()))

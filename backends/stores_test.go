@@ -11,7 +11,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/holdfastkv/holdfast/backends/boltkv"
+	"github.com/holdfastkv/holdfast/backends/consulkv"
 	"github.com/holdfastkv/holdfast/backends/etcdkv"
+	"github.com/holdfastkv/holdfast/backends/mongokv"
 	"github.com/holdfastkv/holdfast/backends/mysqlkv"
 	"github.com/holdfastkv/holdfast/backends/postgreskv"
 	"github.com/holdfastkv/holdfast/backends/rediskv"
@@ -54,6 +56,12 @@ func newPlace(tb testing.TB, kind string) *place {
 	case "etcd":
 		p.server = servertest.Etcd(tb)
 		p.where = p.server.Addr()
+	case "consul":
+		p.server = servertest.Consul(tb)
+		p.where = p.server.Addr()
+	case "mongo":
+		p.server = servertest.FerretDB(tb)
+		p.where = servertest.FerretDBURI(p.server)
 	}
 	return p
 }
@@ -84,6 +92,11 @@ func openAt(a address, namespace string) (resilient.KVWithHealth, error) {
 		return mysqlkv.Open(a.Where, mysqlkv.Config{Namespace: namespace})
 	case "etcd":
 		return etcdkv.Open([]string{a.Where}, etcdkv.Config{Namespace: namespace})
+	case "consul":
+		return consulkv.Open(a.Where, consulkv.Config{Namespace: namespace})
+	case "mongo":
+		// FerretDB hangs when more commands than that write many keys at once.
+		return mongokv.Open(a.Where, mongokv.Config{Namespace: namespace, MaxValue: 1 << 20, BatchKeys: 8, PoolSize: 16})
 	}
 	return nil, fmt.Errorf("no such kind of store: %s", a.Kind)
 }

@@ -2,10 +2,12 @@ package consulkv
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"time"
+
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 )
 
 const (
@@ -61,21 +63,11 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Namespace == "" {
-		c.Namespace = defaultNamespace
-	}
-	if c.Timeout == 0 {
-		c.Timeout = defaultTimeout
-	}
-	if c.DialTimeout == 0 {
-		c.DialTimeout = defaultDialTimeout
-	}
-	if c.PoolSize == 0 {
-		c.PoolSize = defaultPoolSize
-	}
-	if c.MaxValue == 0 {
-		c.MaxValue = defaultMaxValue
-	}
+	guard.Default(&c.Namespace, defaultNamespace)
+	guard.Default(&c.Timeout, defaultTimeout)
+	guard.Default(&c.DialTimeout, defaultDialTimeout)
+	guard.Default(&c.PoolSize, defaultPoolSize)
+	guard.Default(&c.MaxValue, defaultMaxValue)
 	return c
 }
 
@@ -88,26 +80,17 @@ var printable = regexp.MustCompile(`^[!-~]*$`)
 
 // validate reports every fault of c at once.
 func (c Config) validate() error {
-	var faults []error
-	fault := func(format string, args ...any) {
-		faults = append(faults, fmt.Errorf("consulkv: Config."+format, args...))
-	}
+	f := guard.NewFaults("consulkv")
 	if !folder.MatchString(c.Namespace) {
-		fault("Namespace is %q, must be 1 to 128 letters, digits, '_', '-' and '.', and not begin with '.'", c.Namespace)
+		f.Add("Namespace is %q, must be 1 to 128 letters, digits, '_', '-' and '.', and not begin with '.'", c.Namespace)
 	}
 	if !printable.MatchString(c.Token) {
-		fault("Token has characters that a header cannot hold")
+		f.Add("Token has characters that a header cannot hold")
 	}
-	if c.DialTimeout < 0 {
-		fault("DialTimeout is %v, must not be negative", c.DialTimeout)
-	}
-	if c.PoolSize < 0 {
-		fault("PoolSize is %d, must not be negative", c.PoolSize)
-	}
-	if c.MaxValue < 0 || c.MaxValue > maxMaxValue {
-		fault("MaxValue is %d, must be in 0 to %d", c.MaxValue, maxMaxValue)
-	}
-	return errors.Join(faults...)
+	f.NotNegative("DialTimeout", c.DialTimeout)
+	f.AtMost("PoolSize", c.PoolSize, math.MaxInt32)
+	f.AtMost("MaxValue", c.MaxValue, maxMaxValue)
+	return f.Err()
 }
 
 // Format writes c without its Token and what TLS holds, whatever the verb.

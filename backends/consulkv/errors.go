@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -74,16 +75,5 @@ func network(err error) string {
 			return known.Error()
 		}
 	}
-	return fmt.Sprintf("the driver failed (%T)", innermost(err))
-}
-
-// innermost returns the end of err's chain.
-func innermost(err error) error {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err
-		}
-		err = next
-	}
+	return fmt.Sprintf("the driver failed (%T)", guard.Innermost(err))
 }

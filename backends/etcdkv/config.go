@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 )
 
 const (
@@ -68,43 +70,31 @@ func (c Config) Format(f fmt.State, verb rune) {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Namespace == "" {
-		c.Namespace = defaultNamespace
-	}
-	if c.Timeout == 0 {
-		c.Timeout = defaultTimeout
-	}
-	if c.DialTimeout == 0 {
-		c.DialTimeout = defaultDialTimeout
-	}
-	if c.MaxValue == 0 {
-		c.MaxValue = defaultMaxValue
-	}
+	guard.Default(&c.Namespace, defaultNamespace)
+	guard.Default(&c.Timeout, defaultTimeout)
+	guard.Default(&c.DialTimeout, defaultDialTimeout)
+	guard.Default(&c.MaxValue, defaultMaxValue)
 	return c
 }
 
 // validate reports every fault of c at once.
 func (c Config) validate() error {
-	var faults []error
+	f := guard.NewFaults("etcdkv")
 	if len(c.Namespace) > maxNamespace || strings.ContainsFunc(c.Namespace, notInNamespace) {
-		faults = append(faults, fmt.Errorf("etcdkv: Config.Namespace must be at most %d letters, digits, '_', '-' and '.'", maxNamespace))
+		f.Add("Namespace must be at most %d letters, digits, '_', '-' and '.'", maxNamespace)
 	}
-	if c.DialTimeout < 0 {
-		faults = append(faults, fmt.Errorf("etcdkv: Config.DialTimeout is %v, must not be negative", c.DialTimeout))
-	}
-	if c.MaxValue < 0 || c.MaxValue > maxMaxValue {
-		faults = append(faults, fmt.Errorf("etcdkv: Config.MaxValue is %d, must be in 0 to %d", c.MaxValue, maxMaxValue))
-	}
+	f.NotNegative("DialTimeout", c.DialTimeout)
+	f.AtMost("MaxValue", c.MaxValue, maxMaxValue)
 	if (c.Username == "") != (c.Password == "") {
-		faults = append(faults, errors.New("etcdkv: Config.Username and Config.Password must both be set or neither"))
+		f.Add("Username and Config.Password must both be set or neither")
 	}
 	if c.RequireTLS && c.TLS != nil && c.TLS.InsecureSkipVerify {
-		faults = append(faults, errors.New("etcdkv: Config.RequireTLS is set, and Config.TLS verifies nothing"))
+		f.Add("RequireTLS is set, and Config.TLS verifies nothing")
 	}
 	if c.TLS != nil && c.TLS.ServerName != "" {
-		faults = append(faults, errors.New("etcdkv: Config.TLS.ServerName is set, and the driver verifies the host of each endpoint"))
+		f.Add("TLS.ServerName is set, and the driver verifies the host of each endpoint")
 	}
-	return errors.Join(faults...)
+	return f.Err()
 }
 
 // notInNamespace leaves out the slash above all: with it, one namespace could
