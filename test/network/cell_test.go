@@ -105,6 +105,11 @@ func (c cell) run(ctx context.Context) (f *found, err error) {
 	if err := c.fault.prepare(p); err != nil {
 		return nil, err
 	}
+	if !c.warm { // before the first connection, which some make at once
+		if err := c.fault.strike(p); err != nil {
+			return nil, err
+		}
+	}
 	backend, wrapped, err := c.store(p, patience)
 	if err != nil {
 		return nil, err
@@ -123,17 +128,10 @@ func (c cell) run(ctx context.Context) (f *found, err error) {
 			return nil, err
 		}
 	}
-	if c.warm { // with the same call at other keys: what a connection is told once has been told
-		if err := c.calm(ctx, backend, spare); err != nil {
+	if c.warm {
+		if err := c.warmUp(ctx, backend, p, spare); err != nil {
 			return nil, err
 		}
-	}
-	warmed := time.Now()
-	if err := c.fault.strike(p); err != nil {
-		return nil, err
-	}
-	if time.Since(warmed) > fresh {
-		return nil, errBusy
 	}
 	f = &found{}
 	c.call(ctx, f, wrapped, backend, prefix)
@@ -153,6 +151,22 @@ func (c cell) run(ctx context.Context) (f *found, err error) {
 	}
 	c.believe(f)
 	return f, nil
+}
+
+// warmUp makes the same call at other keys, so that what a connection is told
+// once has been told, and begins the fault.
+func (c cell) warmUp(ctx context.Context, backend store, p *proxy, spare string) error {
+	if err := c.calm(ctx, backend, spare); err != nil {
+		return err
+	}
+	warmed := time.Now()
+	if err := c.fault.strike(p); err != nil {
+		return err
+	}
+	if time.Since(warmed) > fresh {
+		return errBusy
+	}
+	return nil
 }
 
 // calm makes the call while the network is well.

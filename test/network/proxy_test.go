@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
@@ -21,13 +22,16 @@ var proxies atomic.Uint32
 
 // newProxy starts a proxy before the server at addr. stop ends it.
 func newProxy(addr string) (*proxy, error) {
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()) // listens nowhere itself
 	// An address of its own: nobody takes the port while the proxy does not
 	// listen.
 	n := proxies.Add(1)
-	own := fmt.Sprintf("127.1.%d.%d:0", n>>8&0xff, n&0xff)
-	p := &proxy{inner: toxiproxy.NewProxy(server, "network", own, addr), where: addr}
+	p := &proxy{where: addr, inner: inner(fmt.Sprintf("127.1.%d.%d:0", n>>8&0xff, n&0xff), addr)}
 	return p, p.inner.Start()
+}
+
+func inner(listen, upstream string) *toxiproxy.Proxy {
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()) // listens nowhere itself
+	return toxiproxy.NewProxy(server, "network", listen, upstream)
 }
 
 func (p *proxy) stop()        { p.inner.Stop() }
@@ -59,8 +63,25 @@ func (p *proxy) add(t toxic) error {
 
 // heal ends all toxics.
 func (p *proxy) heal() error {
-	p.inner.Toxics.ResetToxics(context.Background())
-	return nil
+	old, done := p.inner, make(chan struct{})
+	go func() {
+		defer close(done)
+		old.Toxics.ResetToxics(context.Background())
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-time.After(2 * time.Second):
+	}
+	// Toxiproxy 2.12.0 waits for ever to take a toxic away that waits to pass on
+	// what nobody takes: another proxy has to go on.
+	go old.Stop()
+	p.inner = inner(old.Listen, p.where)
+	err := p.inner.Start()
+	for began := time.Now(); err != nil && time.Since(began) < comfort; err = p.inner.Start() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	return err
 }
 
 // move lets the proxy go on at the same port before another server; "" = it
