@@ -129,6 +129,8 @@ func (f fault) prepare(p *proxy) error { return each(f.marks, p.add) }
 // strike begins the fault.
 func (f fault) strike(p *proxy) error {
 	if f.begin != nil {
+		// The client's side has heard of the end of its connections when it calls.
+		defer time.Sleep(50 * time.Millisecond)
 		return f.begin(p)
 	}
 	return each(f.toxics, p.add)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/holdfastkv/holdfast/backends/consulkv"
 	"github.com/holdfastkv/holdfast/backends/etcdkv"
-	"github.com/holdfastkv/holdfast/backends/mongokv"
 	"github.com/holdfastkv/holdfast/backends/mysqlkv"
 	"github.com/holdfastkv/holdfast/backends/postgreskv"
 	"github.com/holdfastkv/holdfast/backends/rediskv"
@@ -57,10 +56,6 @@ var backends = []backend{
 	{name: "consulkv", atomic: true, start: consul, url: address, open: func(url, namespace string) (store, error) {
 		return consulkv.Open(url, consulkv.Config{Namespace: namespace, DialTimeout: dialTimeout})
 	}},
-	// It looks at the server every 500 ms as long as that does not answer.
-	{name: "mongokv", redials: time.Second, start: mongo, url: servertest.FerretDBURI, open: func(url, namespace string) (store, error) {
-		return mongokv.Open(url, mongokv.Config{Namespace: namespace, DialTimeout: dialTimeout})
-	}},
 }
 
 func address(s *servertest.Server) string  { return s.Addr() }
@@ -71,7 +66,6 @@ func postgres(tb testing.TB) *servertest.Server { return servertest.Postgres(tb)
 func mysql(tb testing.TB) *servertest.Server    { return servertest.MySQL(tb) }
 func etcd(tb testing.TB) *servertest.Server     { return servertest.Etcd(tb) }
 func consul(tb testing.TB) *servertest.Server   { return servertest.Consul(tb) }
-func mongo(tb testing.TB) *servertest.Server    { return servertest.FerretDB(tb) }
 
 // site is a running server with a store on it that no proxy stands before.
 type site struct {
