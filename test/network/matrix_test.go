@@ -3,6 +3,7 @@ package network
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -86,7 +87,11 @@ func (m *matrix) run(t *testing.T) {
 		m.told.slowest.Milliseconds(), m.told.recovered.Milliseconds(), time.Since(began).Seconds())
 	m.healthIsTrue(t)
 	if !t.Failed() {
-		compattest.Keep(t, "network.md", m.site.name, m.text(), "make unit-tools")
+		// What became of a call can differ from run to run, where two packets race:
+		// the rules above are demanded of each run, and the page shows one.
+		if os.Getenv("HOLDFAST_WRITE_DOCS") != "" {
+			compattest.Keep(t, "network.md", m.site.name, m.text(), "make unit-tools")
+		}
 	}
 }
 
