@@ -125,7 +125,6 @@ func (l *load) choose(rng *rand.Rand, value string) []linear.In {
 // batch is how many keys are read at once.
 const batch = 6
 
-
 // call makes the call that ins ask for and returns what there is under their
 // keys, if they are reads.
 func (l *load) call(ins []linear.In) (got map[string][]byte, err error) {
