@@ -131,10 +131,17 @@ func (w *spread) settle() (owed Members, err error) {
 	for _, e := range w.entries {
 		owed |= e.owed
 	}
+	var began time.Time
+	if owed != 0 {
+		began = time.Now()
+	}
 	if !planted("nojournal") {
 		err = f.put(w.entries, false)
 	}
 	now := time.Now()
+	if owed != 0 {
+		w.kept = now.Sub(began)
+	}
 	for _, e := range w.entries {
 		s := f.overlay.stripe(e.key)
 		s.mu.Lock()
@@ -164,7 +171,9 @@ func (f *KV) tellOwed(ctx context.Context, w *spread, owed Members) {
 		}
 		p.nudge()
 		if f.cfg.Observer != nil {
-			f.tell(ctx, resilient.Event{Kind: resilient.KindOwed, Time: time.Now(), Store: p.name, Op: w.op, Count: len(w.entries)})
+			f.tell(ctx, resilient.Event{
+				Kind: resilient.KindOwed, Time: time.Now(), Store: p.name, Op: w.op, Count: len(w.entries), Duration: w.kept,
+			})
 		}
 	}
 }

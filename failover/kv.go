@@ -187,6 +187,7 @@ func (f *KV) start(members []resilient.KVWithHealth) (err error) {
 // join makes s the member p.
 func (f *KV) join(p *peer, s *resilient.Store) error {
 	m, err := s.Join(f.cfg.Name, resilient.Hooks{
+		Name: p.name,
 		Changed: func(c breaker.Change) {
 			f.route.moved(p.i, c)
 			p.nudge()

@@ -9,8 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfastkv/holdfast/backends/memkv"
 	"github.com/holdfastkv/holdfast/failover"
 	"github.com/holdfastkv/holdfast/resilient"
+	"github.com/holdfastkv/holdfast/resilient/kvtest"
 )
 
 // observerFunc is an Observer.
@@ -151,4 +153,26 @@ func TestAnObserverMayCloseTheGroup(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Two Stores of one backend that nobody has named are told apart by what the
+// group calls them.
+func TestMembersEventsCarryTheNamesThatTheGroupGivesThem(t *testing.T) {
+	events := &kvtest.Recorder{}
+	members := make([]resilient.KVWithHealth, 2)
+	for i := range members {
+		kv, err := memkv.New(memkv.Config{})
+		require.NoError(t, err)
+		members[i], err = resilient.Wrap(kv, resilient.Config{Observer: events, Probe: resilient.Probe{Interval: -1}})
+		require.NoError(t, err)
+	}
+	kv, err := failover.New(failover.Config{Writes: failover.Mirror, Complete: true}, members...)
+	require.NoError(t, err)
+	require.NoError(t, kv.SetRaw(t.Context(), "k", nil))
+	require.NoError(t, kv.Close())
+	calls := map[string]int{}
+	for _, e := range events.Of(resilient.KindCall) {
+		calls[e.Group+" "+e.Store]++
+	}
+	require.Equal(t, map[string]int{"failover mem": 1, "failover mem-2": 1}, calls)
 }

@@ -238,3 +238,25 @@ func TestAJournalWithoutRoomTakesNoWrite(t *testing.T) {
 		require.ErrorIs(t, err, resilient.ErrNotFound)
 	})
 }
+
+// slowJournal takes its time for each record.
+type slowJournal struct {
+	failover.Journal
+	takes time.Duration
+}
+
+func (j slowJournal) Put(recs ...failover.Record) error {
+	time.Sleep(j.takes)
+	return j.Journal.Put(recs...)
+}
+
+func TestAnOwedEventSaysHowLongTheJournalTook(t *testing.T) {
+	inRig(t, 2, func(cfg *failover.Config) {
+		cfg.Journal = slowJournal{failover.MemoryJournal(0), 7 * time.Millisecond}
+	}, func(r *rig) {
+		r.away(0)
+		r.set("k", "1")
+		owed := r.last(resilient.KindOwed, func(resilient.Event) bool { return true })
+		require.Equal(t, 7*time.Millisecond, owed.Duration)
+	})
+}

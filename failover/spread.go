@@ -36,6 +36,8 @@ type spread struct {
 
 	keys  int   // reserved in the journal
 	bytes int64 // reserved in the journal
+
+	kept time.Duration // how long the journal took to keep what is owed
 }
 
 // result is how a member answered.

@@ -97,6 +97,7 @@ func (f *KV) tellSwitch(from, to *peer, reason string) {
 	}
 	if to != nil {
 		e.To, e.Store, e.Degraded = to.name, to.name, to.i != 0
+		e.Back = (from == nil || to.i < from.i) && f.route.standing(to.i).state != breaker.Open
 	}
 	if f.cfg.Observer != nil {
 		f.tell(context.Background(), e)

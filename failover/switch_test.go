@@ -38,6 +38,7 @@ func TestEachSwitchIsToldWithItsReason(t *testing.T) {
 			require.Equal(t, "failover", e.Group)
 			require.Equal(t, e.To, e.Store)
 			require.Equal(t, e.To == r.name(1), e.Degraded)
+			require.Equal(t, e.To == r.name(0) || e.From == "", e.Back)
 			told = append(told, fmt.Sprintf("%s to %s: %s", e.From, e.To, e.Reason))
 		}
 		require.Equal(t, []string{

@@ -14,7 +14,7 @@ import (
 // told.
 type attempt struct {
 	store   *Store
-	began   time.Time // zero where nobody needs it
+	clock   time.Time // when it began and, once that is told, when it ended; zero where nobody needs it
 	timeout *TimeoutContext
 	err     error
 	number  int
@@ -80,7 +80,7 @@ func (a *attempt) run(ctx context.Context, call func(context.Context) error) {
 	if limit > 0 {
 		within = a.bound(ctx, limit)
 	} else if s.timed {
-		a.began = time.Now()
+		a.start()
 	}
 	if err = call(within); err != nil {
 		a.judge(within, err)
@@ -93,11 +93,19 @@ func (a *attempt) run(ctx context.Context, call func(context.Context) error) {
 	a.end(ctx, permit)
 }
 
+// start notes when the attempt begins. The first of a call that is told begins
+// when the call does: reading the clock is most of what an observer costs.
+func (a *attempt) start() {
+	if a.clock.IsZero() {
+		a.clock = time.Now()
+	}
+}
+
 // bound returns ctx with the store's timeout, or as it is if it ends before
 // that by itself.
 func (a *attempt) bound(ctx context.Context, limit time.Duration) context.Context {
-	a.began = time.Now()
-	deadline := a.began.Add(limit)
+	a.start()
+	deadline := a.clock.Add(limit)
 	if d, ok := ctx.Deadline(); ok && !d.After(deadline) {
 		return ctx
 	}
@@ -109,7 +117,7 @@ func (a *attempt) bound(ctx context.Context, limit time.Duration) context.Contex
 func (a *attempt) refuse(ctx context.Context, why refusal, err error) {
 	a.class, a.outcome, a.err, a.refusal = Refused, breaker.Ignored, err, why
 	if a.store.cfg.Observer != nil {
-		a.began = time.Now()
+		a.start()
 		a.tell(ctx)
 	}
 }
@@ -158,10 +166,11 @@ func (a *attempt) doubt() {
 // tell gives the observer the one event of the attempt.
 func (a *attempt) tell(ctx context.Context) {
 	now := time.Now()
-	a.store.tell(ctx, Event{
-		Kind: KindCall, Time: now, Op: a.op, Class: a.class, Duration: now.Sub(a.began), Attempt: a.number,
+	a.store.tell(ctx, &Event{
+		Kind: KindCall, Time: now, Op: a.op, Class: a.class, Duration: now.Sub(a.clock), Attempt: a.number,
 		Ambiguous: a.uncertain(), Reason: a.refusal.reason(), Err: a.err,
 	})
+	a.clock = now
 }
 
 // uncertain reports whether the attempt is a write that may have been applied

@@ -19,7 +19,7 @@ func (s *Store) changed(c breaker.Change) {
 	if tell := s.cfg.Breaker.OnChange; tell != nil {
 		contain(func() { tell(c) })
 	}
-	s.tell(context.Background(), Event{
+	s.tell(context.Background(), &Event{
 		Kind: KindChange, Time: c.At, From: c.From.String(), To: c.To.String(), Duration: c.OpenFor, Reason: c.Reason, Err: c.Err,
 	})
 }

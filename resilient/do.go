@@ -21,6 +21,7 @@ func (s *Store) do(ctx context.Context, r *request, call func(context.Context) e
 	var a attempt // not a literal, which would be made twice
 	if r.outermost && s.cfg.Observer != nil {
 		began := time.Now()
+		a.clock = began
 		defer func() { s.tellDone(ctx, &a, began, err) }() // even of a call that ends its caller's goroutine
 	}
 	a.op = r.op
@@ -56,15 +57,21 @@ func (s *Store) settle(ctx context.Context, a *attempt, call func(context.Contex
 		return nil
 	case s.retrying && a.class != Missing:
 		s.again(ctx, a, call)
+		if s.timed {
+			a.clock = time.Now() // it may have waited for an attempt that it did not make
+		}
 	}
 	return s.answer(ctx, a)
 }
 
 // tellDone gives the observer the one Done event of a call, whose last attempt
-// is a.
+// is a. What was done since that ended is the observer's own doing.
 func (s *Store) tellDone(ctx context.Context, a *attempt, began time.Time, err error) {
-	now := time.Now()
-	s.tell(ctx, Event{
+	now := a.clock
+	if a.number == 0 {
+		now = time.Now()
+	}
+	s.tell(ctx, &Event{
 		Kind: KindDone, Time: now, Op: a.op, Class: a.class, Duration: now.Sub(began), Attempt: a.number,
 		Ambiguous: errors.Is(err, ErrAmbiguous), Err: err,
 	})
@@ -79,13 +86,16 @@ func (s *Store) sign(r *Receipt, class Class) {
 }
 
 // tell gives e to the observer, with the names of the group and the store.
-func (s *Store) tell(ctx context.Context, e Event) {
+func (s *Store) tell(ctx context.Context, e *Event) {
 	if s.cfg.Observer == nil {
 		return
 	}
+	e.Store = s.cfg.Name
 	if m := s.member.Load(); m != nil {
 		e.Group = m.group
+		if m.hooks.Name != "" {
+			e.Store = m.hooks.Name
+		}
 	}
-	e.Store = s.cfg.Name
-	Tell(ctx, s.cfg.Observer, e)
+	Tell(ctx, s.cfg.Observer, *e)
 }

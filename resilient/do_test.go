@@ -367,6 +367,7 @@ func TestWhatWeRefuseReachesNobody(t *testing.T) {
 	f := newFake()
 	s := wrap(t, f, cfg)
 	require.NoError(t, s.Breaker().Force(breaker.Open, "maintenance"))
+	require.True(t, s.Status().Forced)
 	for range 3 {
 		err := s.SetRaw(t.Context(), "k", nil)
 		require.ErrorIs(t, err, ErrRefused)

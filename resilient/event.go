@@ -37,16 +37,17 @@ type Event struct {
 	Kind      Kind
 	Time      time.Time // when it ended
 	Group     string    // Config.Name of the failover group; "" outside of one
-	Store     string    // Config.Name of the store; for Done: who answered
+	Store     string    // Config.Name of the store, or what its group calls it; for Done: who answered
 	Op        Op
 	Class     Class
-	Duration  time.Duration // of the call or check
+	Duration  time.Duration // of the call or check; least time open (Change); the journal's (Owed)
 	Age       time.Duration // of the value (Stale) or of the oldest owed write
 	Attempt   int           // 1 for the first
 	Count     int           // writes owed, handed back or lost
 	Slow      bool          // the check took longer than Probe.SlowAfter
 	Degraded  bool          // not served by the most wanted member
 	Stale     bool          // served by a cache in place of the store
+	Back      bool          // the switch is to a more wanted member, which can serve
 	Ambiguous bool          // a write that may have been applied
 	From, To  string        // states (Change) or members (Switch)
 	Reason    string

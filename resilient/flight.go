@@ -86,7 +86,7 @@ func (s *Store) fly(r *round) {
 	} else {
 		s.breaker.ExpectChecks(false)
 	}
-	s.tell(f.ctx, Event{
+	s.tell(f.ctx, &Event{
 		Kind: KindProbe, Time: r.check.Time, Op: OpHealth, Class: s.healthClass(r.check.Err),
 		Duration: r.check.Latency, Slow: r.check.Slow, Err: r.check.Err,
 	})

@@ -78,7 +78,7 @@ func (a *attempt) ended(ctx context.Context, by Class) {
 	if errors.Is(context.Cause(ctx), ErrSuperseded) {
 		return
 	}
-	if s.cfg.timeout(a.op) > 0 && time.Since(a.began) >= s.cfg.Probe.SlowAfter {
+	if s.cfg.timeout(a.op) > 0 && time.Since(a.clock) >= s.cfg.Probe.SlowAfter {
 		a.hung = true
 	}
 }

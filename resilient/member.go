@@ -22,6 +22,8 @@ type Member struct {
 // Hooks are what a group wants to know of a member. They are called on any
 // goroutine, with no lock held; a panic in one is contained.
 type Hooks struct {
+	// Name is what the group calls the store, in events; "" = its own name.
+	Name string
 	// Changed is told each change of the breaker, in order.
 	Changed func(breaker.Change)
 	// Checked is told each health check that ended with a verdict, and when

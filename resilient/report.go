@@ -15,7 +15,7 @@ func (s *Store) Status() Status {
 	b := s.breaker.Status()
 	st := Status{
 		Name: s.cfg.Name, Kind: s.kind, Condition: s.condition(b),
-		State: b.State.String(), Since: b.Since, Reason: b.Reason, InFlight: s.underWay(),
+		State: b.State.String(), Since: b.Since, Reason: b.Reason, Forced: b.Forced, InFlight: s.underWay(),
 	}
 	if s.closed.Load() {
 		st.Reason = "closed"

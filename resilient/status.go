@@ -31,6 +31,7 @@ type Status struct {
 	State     string    // of the breaker; "" for a group
 	Since     time.Time // when State, or for a group Active, was entered
 	Reason    string    // why
+	Forced    bool      // State is held by Breaker.Force
 	LastProbe Check     // zero before the first check has ended
 
 	Active     string // group: who serves
