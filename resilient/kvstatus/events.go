@@ -1,6 +1,8 @@
 package kvstatus
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +31,7 @@ type entry struct {
 	text        string // of the error; "" unless it is to be shown
 	runs        bool   // further events are counted in times
 	failedCheck bool
+	nobody      bool // the switch is to a member that is away itself
 
 	times atomic.Int64
 	until atomic.Int64 // Unix nanoseconds of the latest
@@ -79,13 +82,17 @@ func (l *log) add(n *entry) {
 	l.entries.add(n)
 }
 
-// newest returns the last events, the newest first.
+// newest returns the last events, the newest first; a run is as old as its
+// latest.
 func (l *log) newest() []*entry {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := make([]*entry, 0, len(l.entries.all))
-	for i := len(l.entries.all) - 1; i >= 0; i-- {
-		out = append(out, l.entries.all[i])
+	out := slices.Clone(l.entries.all)
+	l.mu.Unlock()
+	slices.Reverse(out)
+	until := make(map[*entry]int64, len(out)) // they change
+	for _, n := range out {
+		until[n] = n.until.Load()
 	}
+	slices.SortStableFunc(out, func(a, b *entry) int { return cmp.Compare(until[b], until[a]) })
 	return out
 }

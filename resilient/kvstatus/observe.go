@@ -72,6 +72,7 @@ func (p *Page) run(of *atomic.Pointer[entry], e *resilient.Event) {
 // note takes note of what happens seldom.
 func (p *Page) note(e *resilient.Event) {
 	r := p.records.of(source{e.Group, e.Store})
+	nobody := false
 	switch e.Kind {
 	case resilient.KindProbe:
 		if r == nil || !r.checked(e) {
@@ -82,11 +83,18 @@ func (p *Page) note(e *resilient.Event) {
 			r.turned(turn{e.Time, e.From, e.To, clip(e.Reason)})
 		}
 	case resilient.KindSwitch:
+		to := e.To
+		// With all members away, calls still try the first of them first.
+		if nobody = p.records.find(source{e.Group, to}).isOpen(); nobody {
+			to = ""
+		}
 		if r = p.records.of(source{group: e.Group}); r != nil {
-			r.turned(turn{e.Time, e.From, e.To, clip(e.Reason)})
+			r.turned(turn{e.Time, e.From, to, clip(e.Reason)})
 		}
 	}
-	p.log.add(newEntry(e, p.text(e.Err)))
+	n := newEntry(e, p.text(e.Err))
+	n.nobody = nobody
+	p.log.add(n)
 	if e.Kind != resilient.KindProbe {
 		p.news.Add(1)
 		p.viewers.wake()

@@ -77,10 +77,10 @@ func TestRunsOfTheSameEventAreOneLine(t *testing.T) {
 	tell(resilient.KindOwed, time.Minute, 1)
 	said := []string{}
 	for _, n := range p.log.newest() {
-		said = append(said, n.what())
+		said = append(said, strings.ReplaceAll(n.what(), gap, " "))
 	}
 	require.Equal(t, []string{
-		"bolt has not got 1 write", "1,034 owed writes handed back to bolt", "bolt has not got 1,034 writes",
+		"bolt missed 1 write", "1,034 owed writes handed back to bolt", "bolt missed 1,034 writes",
 	}, said)
 }
 
@@ -96,7 +96,7 @@ func TestOnlyHealthChecksThatSayAnythingNewAreEvents(t *testing.T) {
 	}
 	said := []string{}
 	for _, n := range p.log.newest() {
-		said = append(said, n.what())
+		said = append(said, strings.ReplaceAll(n.what(), gap, " "))
 	}
 	require.Equal(t, []string{
 		"health check of bolt is good: 1.0 ms", "health check of bolt: refused after 1.0 ms",
@@ -135,9 +135,31 @@ func TestWordsForTimesAndNumbers(t *testing.T) {
 		"1000 B": size(1000), "1.5 KiB": size(1536), "12 MiB": size(12 << 20),
 		"0.3": rate(0.3), "427": rate(427.2), "1 write": counted(1, "write", "writes"),
 	} {
-		require.Equal(t, want, got)
+		require.Equal(t, want, strings.ReplaceAll(got, gap, " "))
 	}
 	long := clip(strings.Repeat("é", maxText))
 	require.True(t, strings.HasSuffix(long, "é…"))
 	require.LessOrEqual(t, len(long), maxText+len("…"))
+}
+
+func TestWithAllMembersAwayNobodyServes(t *testing.T) {
+	p := New(Config{})
+	p.began = time.Now().Add(-time.Hour)
+	now := time.Now()
+	tell := func(kind resilient.Kind, store, from, to string, ago time.Duration) {
+		p.Observe(t.Context(), resilient.Event{Kind: kind, Group: "orders", Store: store, From: from, To: to, Time: now.Add(-ago)})
+	}
+	tell(resilient.KindChange, "bolt", "closed", "open", 2*time.Minute)
+	tell(resilient.KindSwitch, "badger", "bolt", "badger", 2*time.Minute)
+	tell(resilient.KindChange, "badger", "closed", "open", time.Minute)
+	tell(resilient.KindSwitch, "bolt", "badger", "bolt", time.Minute)
+	require.Equal(t, "nobody serves, badger did", p.log.newest()[0].what())
+	st := groupStatus(now)
+	st.Condition, st.Active, st.Members[1].Condition = resilient.Down, "bolt", resilient.Down
+	u := p.unit(&reading{Status: st, known: true, ever: true}, now)
+	require.Equal(t, "Nobody serves.", u.Verdict)
+	require.False(t, u.Members[0].Serves)
+	require.Len(t, u.Members[0].Line.Serving, 1)
+	require.InDelta(t, 180, u.Members[0].Line.Serving[0].Width, 1, "until the first switch")
+	require.InDelta(t, 60, u.Members[1].Line.Serving[0].Width, 1)
 }

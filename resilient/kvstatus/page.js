@@ -7,7 +7,7 @@
   const icon = document.getElementById("icon");
   const say = document.getElementById("say");
   const gone = document.getElementById("gone");
-  const silence = 5000; // ms without a word after which the service counts as gone
+  const silence = Number(state.dataset.silence); // ms without a word after which the service counts as gone
   let heard = performance.now();
   let heardAt = new Date();
   let said = state.dataset.say;

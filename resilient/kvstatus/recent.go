@@ -82,6 +82,17 @@ func (r *record) checked(e *resilient.Event) (news bool) {
 	return news
 }
 
+// isOpen reports whether the latest change of its breaker opened it.
+func (r *record) isOpen() bool {
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := len(r.turns.all)
+	return n > 0 && r.turns.all[n-1].to == "open"
+}
+
 func (r *record) pastTurns() []turn {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -55,7 +55,11 @@ func (p *Page) line(st *resilient.Status, r *record, now time.Time) lineView {
 
 // serving shows when a member served.
 func (p *Page) serving(name string, top *resilient.Status, switches []turn, now time.Time) (bands []bandView) {
-	for _, s := range p.stretches(switches, top.Active, top.Since, now) {
+	active := top.Active
+	if top.Condition == resilient.Down {
+		active = ""
+	}
+	for _, s := range p.stretches(switches, active, top.Since, now) {
 		if s.value == name {
 			bands = append(bands, bandView{Class: "serving", Title: "serves, " + s.text(now), X: s.x, Width: s.width, Y: 18, Height: 3})
 		}

@@ -14,6 +14,7 @@ type view struct {
 	Title, DocTitle string
 	Icon, Say       string
 	Now             string
+	Silence         int64 // milliseconds without a word after which the service counts as gone
 	Condition       string
 	Verdict         string
 	Units           []unitView
@@ -53,7 +54,10 @@ type memberView struct {
 type eventView struct{ Stamp, Time, Ago, Group, What, Weight string }
 
 func (p *Page) view(readings []reading, now time.Time) view {
-	v := view{Title: p.cfg.Title, Now: clock(now, now), Silent: p.records.all.Load() == nil}
+	v := view{
+		Title: p.cfg.Title, Now: clock(now, now), Silent: p.records.all.Load() == nil,
+		Silence: max(sendWithin, 3*p.cfg.Every).Milliseconds(),
+	}
 	worst := resilient.Up
 	var said []string
 	for i := range readings {

@@ -9,15 +9,18 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
+// gap keeps a number and its unit on one line.
+const gap = "\u00a0"
+
 // span says how long something takes or took, in two units at most.
 func span(d time.Duration) string {
 	d = max(d, 0).Round(time.Second)
 	days, hours, minutes, seconds := int(d/(24*time.Hour)), int(d/time.Hour)%24, int(d/time.Minute)%60, int(d/time.Second)%60
 	two := func(a int, unit string, b int, next string) string {
 		if b == 0 {
-			return fmt.Sprintf("%d %s", a, unit)
+			return fmt.Sprintf("%d"+gap+"%s", a, unit)
 		}
-		return fmt.Sprintf("%d %s %d %s", a, unit, b, next)
+		return fmt.Sprintf("%d"+gap+"%s"+gap+"%d"+gap+"%s", a, unit, b, next)
 	}
 	switch {
 	case days > 0:
@@ -27,7 +30,7 @@ func span(d time.Duration) string {
 	case minutes > 0:
 		return two(minutes, "min", seconds, "s")
 	}
-	return fmt.Sprintf("%d s", seconds)
+	return fmt.Sprintf("%d"+gap+"s", seconds)
 }
 
 // latency says how long a call took, with two significant digits.
@@ -41,11 +44,19 @@ func latency(d time.Duration) string {
 		}
 		v := float64(d) / float64(u.unit)
 		if v >= 9.95 {
-			return fmt.Sprintf("%.0f %s", v, u.name)
+			return fmt.Sprintf("%.0f"+gap+"%s", v, u.name)
 		}
-		return fmt.Sprintf("%.1f %s", v, u.name)
+		return fmt.Sprintf("%.1f"+gap+"%s", v, u.name)
 	}
-	return fmt.Sprintf("%d ns", d.Nanoseconds())
+	return fmt.Sprintf("%d"+gap+"ns", d.Nanoseconds())
+}
+
+// atLeast says a time that may be short.
+func atLeast(d time.Duration) string {
+	if d < time.Second {
+		return latency(d)
+	}
+	return span(d)
 }
 
 // number writes n with commas.
@@ -103,12 +114,12 @@ func (n *entry) what() string {
 	case resilient.KindChange:
 		s = fmt.Sprintf("breaker of %s: %s, was %s", n.store, n.to, n.from)
 		if n.to == "open" && n.took > 0 {
-			s += ", for at least " + span(n.took)
+			s += ", for at least " + atLeast(n.took)
 		}
 	case resilient.KindSwitch:
 		s = n.switched()
 	case resilient.KindOwed:
-		return fmt.Sprintf("%s has not got %s", n.store, counted(n.times.Load(), "write", "writes"))
+		return fmt.Sprintf("%s missed %s", n.store, counted(n.times.Load(), "write", "writes"))
 	case resilient.KindHandedBack:
 		s = fmt.Sprintf("%s handed back to %s", counted(n.times.Load(), "owed write", "owed writes"), n.store)
 		if !n.runs {
@@ -134,7 +145,7 @@ func (n *entry) what() string {
 
 func (n *entry) switched() string {
 	switch {
-	case n.to == "":
+	case n.to == "" || n.nobody:
 		return "nobody serves, " + n.from + " did"
 	case n.from == "":
 		return n.to + " serves"
