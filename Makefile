@@ -96,8 +96,8 @@ examples: ## run every program under examples/
 	@set -e; $(foreach dir,$(patsubst %/main.go,%,$(wildcard examples/*/main.go)),\
 		echo "== $(dir)"; timeout 120 go run ./$(dir) $(ARGS_$(notdir $(dir)));) :
 
-demo: ## take a store away under load and watch the group go on
-	@go run ./examples/failover
+demo: ## take a store away under load and watch the group go on; ARGS='-http 127.0.0.1:8080' shows a live page
+	@go run ./examples/failover $(ARGS)
 
 bench: ## every benchmark; COUNT=5 runs each
 	@go test -run '^$$' -bench . -benchmem -count $(COUNT) \
