@@ -28,7 +28,7 @@ const (
 	// history is how much of the past is shown, in seconds.
 	history = 300
 	// maxSources bounds how many stores and groups are remembered: of each there
-	// are some 70 KB for each of up to four shards.
+	// are some 75 KB for each of up to four shards.
 	maxSources = 64
 	// patience is how long an answer waits for a Status. They are read from
 	// memory, so one that takes longer hangs, and is not waited for again.

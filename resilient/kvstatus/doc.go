@@ -40,7 +40,7 @@
 // that of a Store or a group never does, an answer waits 50 ms for it once.
 //
 // Memory is bounded: what is remembered of each of at most 64 stores and groups
-// is some 70 KB for each of up to four shards, and Config bounds the rest. A
+// is some 75 KB for each of up to four shards, and Config bounds the rest. A
 // live page whose viewer does not read is dropped after five seconds, and nobody
 // else waits for it. Observe allocates nothing for calls, and takes 170 to 240 ns
 // for both events of a group's call (two virtual cores under load;

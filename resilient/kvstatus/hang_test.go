@@ -136,3 +136,35 @@ func TestAStatusThatPanicsOrEndsItsGoroutineIsUnknown(t *testing.T) {
 		})
 	}
 }
+
+// hungError is an error whose methods hang.
+type hungError struct{ until chan struct{} }
+
+func (e hungError) Error() string {
+	<-e.until
+	return "late"
+}
+
+func (e hungError) Is(error) bool {
+	<-e.until
+	return false
+}
+
+func TestAnErrorWhoseMethodsHangHangsNoEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		until := make(chan struct{})
+		st := groupStatus(time.Now())
+		st.Members[0].LastProbe.Err = hungError{until}
+		p := New(Config{WithErrors: true})
+		p.Watch(says(st))
+		began := time.Now()
+		for _, path := range paths {
+			get(t, p, path)
+		}
+		require.Equal(t, patience, time.Since(began))
+		close(until)
+		synctest.Wait()
+		require.Contains(t, get(t, p, "/health").Body.String(), "failed: late")
+		require.Equal(t, hungError{until}, st.Members[0].LastProbe.Err, "the Reporter's own status stays as it was")
+	})
+}

@@ -135,11 +135,36 @@ func conditionWord(c resilient.Condition) string {
 	return unknown
 }
 
+// shown is what is shown of an error.
+type shown string
+
+func (s shown) Error() string { return string(s) }
+
+// readable returns st with its errors as they are shown, so that nothing foreign
+// is called while an answer is made.
+func (p *Page) readable(st resilient.Status, level int) resilient.Status {
+	if err := st.LastProbe.Err; err != nil {
+		st.LastProbe.Err = shown(p.fault(err))
+	}
+	members := st.Members
+	st.Members = nil
+	if level > depth {
+		return st
+	}
+	for i := range members {
+		st.Members = append(st.Members, p.readable(members[i], level+1))
+	}
+	return st
+}
+
 // fault returns what is shown of a health check's error: its class, and its text
 // if that is wanted.
 func (p *Page) fault(err error) string {
 	if err == nil {
 		return ""
+	}
+	if s, ok := err.(shown); ok { //nolint:errorlint // it wraps nothing
+		return string(s)
 	}
 	said := "failed"
 	switch {

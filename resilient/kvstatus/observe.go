@@ -3,6 +3,7 @@ package kvstatus
 import (
 	"context"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"github.com/holdfastkv/holdfast/resilient"
@@ -11,6 +12,9 @@ import (
 // Observe takes note of e. It does not wait for anybody who looks at the page,
 // and allocates nothing for calls.
 func (p *Page) Observe(_ context.Context, e resilient.Event) {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
 	switch e.Kind {
 	case resilient.KindCall:
 		if e.Group == "" {

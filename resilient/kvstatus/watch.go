@@ -21,8 +21,8 @@ type watch struct {
 	ever bool // said is not empty
 }
 
-// Watch shows the status of what it is given, in that order, from then on. A
-// nil one is left out, and one that is shown is not shown twice.
+// Watch shows the status of what it is given, in that order, for as long as the
+// Page is used. A nil one is left out, and one that is shown is not shown twice.
 func (p *Page) Watch(r ...resilient.Reporter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,7 +67,7 @@ func (p *Page) read() []reading {
 	p.mu.Unlock()
 	ended := make([]<-chan struct{}, len(watched))
 	for i, w := range watched {
-		ended[i] = w.ask()
+		ended[i] = w.ask(p)
 	}
 	var timer <-chan time.Time
 	out := make([]reading, len(watched))
@@ -101,18 +101,19 @@ func (p *Page) read() []reading {
 
 // ask has the Status read, on a goroutine of its own, unless that is under way
 // already. The channel is closed when it has ended, however that was.
-func (w *watch) ask() <-chan struct{} {
+func (w *watch) ask(p *Page) <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.now == nil {
 		w.now = make(chan struct{})
-		go w.read(w.now)
+		go w.read(w.now, p)
 	}
 	return w.now
 }
 
-// read calls Status. A panic, or the end of its goroutine, is no answer.
-func (w *watch) read(done chan struct{}) {
+// read calls Status, and the methods of the errors in it. A panic, or the end of
+// its goroutine, is no answer.
+func (w *watch) read(done chan struct{}, p *Page) {
 	var st resilient.Status
 	good := false
 	defer func() {
@@ -125,7 +126,7 @@ func (w *watch) read(done chan struct{}) {
 		w.good, w.late, w.now = good, false, nil
 		close(done)
 	}()
-	st = w.r.Status()
+	st = p.readable(w.r.Status(), 0)
 	good = true
 }
 
