@@ -169,13 +169,20 @@ func (c *chaos) run(t *testing.T) (contents []map[string]string) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	require.NoError(t, group.Flush(ctx), "all members are well, and what is owed does not reach them: %v", group.Owed())
+	flush(t, ctx, group)
 	require.Eventually(t, func() bool { return group.Active() == c.places[0].name }, time.Minute, 10*time.Millisecond)
 	require.NoError(t, group.Close())
 	for _, p := range c.places {
 		contents = append(contents, p.content(t, namespace, c.keys))
 	}
 	return contents
+}
+
+// flush hands back all that is owed, once the breakers have seen that all members
+// are well.
+func flush(t *testing.T, ctx context.Context, group *failover.KV) {
+	require.Eventually(t, func() bool { return group.Flush(ctx) == nil }, time.Minute, 50*time.Millisecond,
+		"all members are well, and what is owed does not reach them: %v", group.Owed())
 }
 
 // content returns what p holds, past every group.
@@ -265,8 +272,14 @@ func newPlaces(t *testing.T, kinds ...string) (places []*place) {
 // HOLDFAST_CHAOS is how many seconds it lasts, HOLDFAST_CHAOS_CLIENTS how many
 // call; HOLDFAST_SEED repeats a run's choices.
 func TestChaos(t *testing.T) {
+	for _, kinds := range [][]string{{"redis", "postgres", "bolt"}, {"etcd", "bolt"}, {"consul", "bolt"}} {
+		t.Run(strings.Join(kinds, ","), func(t *testing.T) { testChaos(t, newPlaces(t, kinds...)) })
+	}
+}
+
+func testChaos(t *testing.T, places []*place) {
 	c := &chaos{
-		places: newPlaces(t, "redis", "postgres", "bolt"), clients: variable(t, "HOLDFAST_CHAOS_CLIENTS", 6),
+		places: places, clients: variable(t, "HOLDFAST_CHAOS_CLIENTS", 6),
 		seed:  uint64(variable(t, "HOLDFAST_SEED", int(time.Now().UnixNano()))),
 		lasts: time.Duration(variable(t, "HOLDFAST_CHAOS", 20)) * time.Second,
 	}

@@ -96,7 +96,7 @@ func killed(t *testing.T, writes failover.Writes, places []*place) {
 	if writes == failover.Mirror {
 		require.Eventually(t, func() bool { return group.Rebuild(ctx, places[1].name, nil) == nil }, time.Minute, 100*time.Millisecond)
 	}
-	require.NoError(t, group.Flush(ctx), "%v", group.Owed())
+	flush(t, ctx, group)
 	require.Eventually(t, func() bool { return group.Active() == places[0].name }, time.Minute, 10*time.Millisecond)
 	require.NoError(t, group.Close())
 	var contents []map[string]string

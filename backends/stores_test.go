@@ -11,6 +11,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/holdfastkv/holdfast/backends/boltkv"
+	"github.com/holdfastkv/holdfast/backends/consulkv"
+	"github.com/holdfastkv/holdfast/backends/etcdkv"
+	"github.com/holdfastkv/holdfast/backends/mongokv"
 	"github.com/holdfastkv/holdfast/backends/mysqlkv"
 	"github.com/holdfastkv/holdfast/backends/postgreskv"
 	"github.com/holdfastkv/holdfast/backends/rediskv"
@@ -40,7 +43,7 @@ func newPlace(tb testing.TB, kind string) *place {
 	p := &place{name: kind}
 	switch kind {
 	case "bolt":
-		p.where = tb.TempDir()
+		p.where = inMemoryFolder(tb)
 	case "redis":
 		p.server = servertest.Redis(tb)
 		p.where = "redis://" + p.server.Addr()
@@ -50,16 +53,36 @@ func newPlace(tb testing.TB, kind string) *place {
 	case "mysql":
 		p.server = servertest.MySQL(tb)
 		p.where = servertest.MySQLDSN(p.server)
+	case "etcd":
+		p.server = servertest.Etcd(tb)
+		p.where = p.server.Addr()
+	case "consul":
+		p.server = servertest.Consul(tb)
+		p.where = p.server.Addr()
+	case "mongo":
+		p.server = servertest.FerretDB(tb)
+		p.where = servertest.FerretDBURI(p.server)
 	}
 	return p
+}
+
+// inMemoryFolder returns a folder that no disk can stall, where the system has
+// one: a disk that is busy with other tests must not slow down the one member
+// that is always well.
+func inMemoryFolder(tb testing.TB) string {
+	dir, err := os.MkdirTemp("/dev/shm", "holdfast")
+	if err != nil {
+		return tb.TempDir()
+	}
+	tb.Cleanup(func() { require.NoError(tb, os.RemoveAll(dir)) })
+	return dir
 }
 
 // openAt opens the store with that namespace at a place.
 func openAt(a address, namespace string) (resilient.KVWithHealth, error) {
 	switch a.Kind {
 	case "bolt":
-		// Its process is killed here, not its machine; and a disk that is busy with
-		// other tests must not stall the one member that is always well.
+		// Its process is killed here, not its machine.
 		return boltkv.Open(filepath.Join(a.Where, namespace+".db"), boltkv.Config{NoSync: true})
 	case "redis":
 		return rediskv.Open(a.Where, rediskv.Config{Namespace: namespace})
@@ -67,6 +90,13 @@ func openAt(a address, namespace string) (resilient.KVWithHealth, error) {
 		return postgreskv.Open(a.Where, postgreskv.Config{Namespace: namespace})
 	case "mysql":
 		return mysqlkv.Open(a.Where, mysqlkv.Config{Namespace: namespace})
+	case "etcd":
+		return etcdkv.Open([]string{a.Where}, etcdkv.Config{Namespace: namespace})
+	case "consul":
+		return consulkv.Open(a.Where, consulkv.Config{Namespace: namespace})
+	case "mongo":
+		// FerretDB hangs when more commands than that write many keys at once.
+		return mongokv.Open(a.Where, mongokv.Config{Namespace: namespace, MaxValue: 1 << 20, BatchKeys: 8, PoolSize: 16})
 	}
 	return nil, fmt.Errorf("no such kind of store: %s", a.Kind)
 }

@@ -149,7 +149,7 @@ var moduleFloors = []struct{ path, floor, why string }{
 	{"go.etcd.io/etcd/client/v3", "v3.7.3", "the oldest that is tested"},
 	{"github.com/hashicorp/consul/api", "v1.34.4", "the oldest that is tested"},
 	{"go.etcd.io/bbolt", "v1.5.0", "the oldest whose errors on a full disk are tested"},
-	{"go.opentelemetry.io/otel/metric", "v1.41.0", "the oldest that is tested"},
+	{"go.opentelemetry.io/otel/metric", "v1.47.0", "the oldest that is tested"},
 	{"github.com/prometheus/client_golang", "v1.25.0", "the oldest that is tested"},
 }
 

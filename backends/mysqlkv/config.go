@@ -1,11 +1,10 @@
 package mysqlkv
 
 import (
-	"errors"
-	"fmt"
-	"regexp"
-	"strings"
+	"math"
 	"time"
+
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 )
 
 const (
@@ -57,43 +56,19 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Namespace == "" {
-		c.Namespace = defaultNamespace
-	}
-	if c.Timeout == 0 {
-		c.Timeout = defaultTimeout
-	}
-	if c.PoolSize == 0 {
-		c.PoolSize = defaultPoolSize
-	}
-	if c.MaxValue == 0 {
-		c.MaxValue = defaultMaxValue
-	}
+	guard.Default(&c.Namespace, defaultNamespace)
+	guard.Default(&c.Timeout, defaultTimeout)
+	guard.Default(&c.PoolSize, defaultPoolSize)
+	guard.Default(&c.MaxValue, defaultMaxValue)
 	return c
 }
 
-// namePart is one part of a namespace. MySQL allows 64 characters.
-var namePart = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`)
-
 // validate reports every fault of c at once.
 func (c Config) validate() error {
-	var faults []error
-	parts := strings.Split(c.Namespace, ".")
-	for _, part := range parts {
-		if len(parts) > 2 || !namePart.MatchString(part) {
-			faults = append(faults, errors.New("mysqlkv: Config.Namespace is not table or database.table, "+
-				"each a letter or underscore and at most 62 letters, digits and underscores"))
-			break
-		}
-	}
-	if c.DialTimeout < 0 {
-		faults = append(faults, fmt.Errorf("mysqlkv: Config.DialTimeout is %v, must not be negative", c.DialTimeout))
-	}
-	if c.PoolSize < 0 {
-		faults = append(faults, fmt.Errorf("mysqlkv: Config.PoolSize is %d, must not be negative", c.PoolSize))
-	}
-	if c.MaxValue < 0 || c.MaxValue > largestMaxValue {
-		faults = append(faults, fmt.Errorf("mysqlkv: Config.MaxValue is %d, must be in 0 to %d", c.MaxValue, largestMaxValue))
-	}
-	return errors.Join(faults...)
+	f := guard.NewFaults("mysqlkv")
+	f.TableName("Namespace", c.Namespace)
+	f.NotNegative("DialTimeout", c.DialTimeout)
+	f.AtMost("PoolSize", c.PoolSize, math.MaxInt32)
+	f.AtMost("MaxValue", c.MaxValue, largestMaxValue)
+	return f.Err()
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,7 +144,7 @@ func TestKeysThatLookAlikeOrLikeSQLAreThemselves(t *testing.T) {
 		listed, err := kv.List(ctx, prefix)
 		require.NoError(t, err)
 		for _, key := range keys {
-			require.Equal(t, strings.HasPrefix(key, prefix), contains(listed, key), "%q %q", prefix, key)
+			require.Equal(t, strings.HasPrefix(key, prefix), slices.Contains(listed, key), "%q %q", prefix, key)
 		}
 	}
 	for _, key := range keys {
@@ -154,15 +155,6 @@ func TestKeysThatLookAlikeOrLikeSQLAreThemselves(t *testing.T) {
 		_, err = kv.GetRaw(ctx, key)
 		require.ErrorIs(t, err, resilient.ErrNotFound)
 	}
-}
-
-func contains(keys []string, key string) bool {
-	for _, k := range keys {
-		if k == key {
-			return true
-		}
-	}
-	return false
 }
 
 func TestWhatIsDangerousInADSNIsSwitchedOff(t *testing.T) {

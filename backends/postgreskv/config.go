@@ -1,13 +1,12 @@
 package postgreskv
 
 import (
-	"errors"
-	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 )
 
 const (
@@ -67,50 +66,26 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Namespace == "" {
-		c.Namespace = defaultNamespace
-	}
-	orDefault(&c.Timeout, defaultTimeout)
-	orDefault(&c.DialTimeout, defaultDialTimeout)
-	orDefault(&c.StatementTimeout, defaultStatementTimeout)
-	orDefault(&c.LockTimeout, defaultLockTimeout)
-	orDefault(&c.MaxValue, defaultMaxValue)
+	guard.Default(&c.Namespace, defaultNamespace)
+	guard.Default(&c.Timeout, defaultTimeout)
+	guard.Default(&c.DialTimeout, defaultDialTimeout)
+	guard.Default(&c.StatementTimeout, defaultStatementTimeout)
+	guard.Default(&c.LockTimeout, defaultLockTimeout)
+	guard.Default(&c.MaxValue, defaultMaxValue)
 	return c
 }
 
-func orDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
-// name is one part of Config.Namespace; PostgreSQL cuts longer ones off.
-var name = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`)
+// maxPoolSize is PostgreSQL's own limit of max_connections.
+const maxPoolSize = 1<<18 - 1
 
 // validate reports every fault of c at once.
 func (c Config) validate() error {
-	var faults []error
-	fault := func(format string, args ...any) {
-		faults = append(faults, fmt.Errorf("postgreskv: Config."+format, args...))
-	}
-	parts := strings.Split(c.Namespace, ".")
-	for _, part := range parts {
-		if len(parts) > 2 || !name.MatchString(part) {
-			fault("Namespace is %q, must be a table or schema.table, of letters, digits and _, 63 at most each", c.Namespace)
-			break
-		}
-	}
-	if c.DialTimeout < 0 {
-		fault("DialTimeout is %v, must not be negative", c.DialTimeout)
-	}
-	if c.PoolSize < 0 || c.PoolSize > 1<<18-1 {
-		fault("PoolSize is %d, must be in 0 to 262143, PostgreSQL's limit of max_connections", c.PoolSize)
-	}
-	if c.MaxValue < 0 || c.MaxValue > maxMaxValue {
-		fault("MaxValue is %d, must be in 0 to %d", c.MaxValue, maxMaxValue)
-	}
-	return errors.Join(faults...)
+	f := guard.NewFaults("postgreskv")
+	f.TableName("Namespace", c.Namespace)
+	f.NotNegative("DialTimeout", c.DialTimeout)
+	f.AtMost("PoolSize", c.PoolSize, maxPoolSize)
+	f.AtMost("MaxValue", c.MaxValue, maxMaxValue)
+	return f.Err()
 }
 
 // table returns the quoted name of the table.

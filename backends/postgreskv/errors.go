@@ -93,18 +93,7 @@ func network(err error) string {
 			return known.Error()
 		}
 	}
-	return fmt.Sprintf("the driver failed (%T)", innermost(err))
-}
-
-// innermost returns the end of err's chain.
-func innermost(err error) error {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err
-		}
-		err = next
-	}
+	return fmt.Sprintf("the driver failed (%T)", guard.Innermost(err))
 }
 
 // Classify knows the errors of this package, of pgx and of PostgreSQL.

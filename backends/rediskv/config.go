@@ -1,10 +1,11 @@
 package rediskv
 
 import (
-	"errors"
-	"fmt"
+	"math"
 	"regexp"
 	"time"
+
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 )
 
 const (
@@ -56,21 +57,11 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Namespace == "" {
-		c.Namespace = defaultNamespace
-	}
-	if c.Timeout == 0 {
-		c.Timeout = defaultTimeout
-	}
-	if c.DialTimeout == 0 {
-		c.DialTimeout = defaultDialTimeout
-	}
-	if c.PoolSize == 0 {
-		c.PoolSize = defaultPoolSize
-	}
-	if c.MaxValue == 0 {
-		c.MaxValue = defaultMaxValue
-	}
+	guard.Default(&c.Namespace, defaultNamespace)
+	guard.Default(&c.Timeout, defaultTimeout)
+	guard.Default(&c.DialTimeout, defaultDialTimeout)
+	guard.Default(&c.PoolSize, defaultPoolSize)
+	guard.Default(&c.MaxValue, defaultMaxValue)
 	return c
 }
 
@@ -78,18 +69,12 @@ var namespaces = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // validate reports every fault of c at once.
 func (c Config) validate() error {
-	var faults []error
+	f := guard.NewFaults("rediskv")
 	if !namespaces.MatchString(c.Namespace) {
-		faults = append(faults, errors.New("rediskv: Config.Namespace must be 1 to 64 letters, digits, dots, underscores and hyphens"))
+		f.Add("Namespace must be 1 to 64 letters, digits, dots, underscores and hyphens")
 	}
-	if c.DialTimeout < 0 {
-		faults = append(faults, fmt.Errorf("rediskv: Config.DialTimeout is %v, must not be negative", c.DialTimeout))
-	}
-	if c.PoolSize < 0 {
-		faults = append(faults, fmt.Errorf("rediskv: Config.PoolSize is %d, must not be negative", c.PoolSize))
-	}
-	if c.MaxValue < 0 || c.MaxValue > largestValue {
-		faults = append(faults, fmt.Errorf("rediskv: Config.MaxValue is %d, must be in 0 to %d", c.MaxValue, largestValue))
-	}
-	return errors.Join(faults...)
+	f.NotNegative("DialTimeout", c.DialTimeout)
+	f.AtMost("PoolSize", c.PoolSize, math.MaxInt32)
+	f.AtMost("MaxValue", c.MaxValue, largestValue)
+	return f.Err()
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -50,7 +51,7 @@ func judge(err error) *judged {
 	case speaksOfTransport(err):
 		return &judged{class, err.Error(), err}
 	}
-	return &judged{class, fmt.Sprintf("the client failed (%T)", innermost(err)), err}
+	return &judged{class, fmt.Sprintf("the client failed (%T)", guard.Innermost(err)), err}
 }
 
 // speaksOfTransport reports whether the text of err is about addresses,
@@ -74,16 +75,6 @@ func speaksOfTransport(err error) bool {
 	)
 	return errors.As(err, &op) || errors.As(err, &errno) || errors.As(err, &authority) || errors.As(err, &host) ||
 		errors.As(err, &verify) || errors.As(err, &header)
-}
-
-func innermost(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
-		err = inner
-	}
 }
 
 // code returns the first word of an answer if it is one that Redis gives to a

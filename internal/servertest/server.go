@@ -128,9 +128,20 @@ func (s *Server) Stop() { s.end(s.spec.stop) }
 // its end.
 func (s *Server) Kill() { s.end(syscall.SIGKILL) }
 
-// Freeze stops all processes of the server where they are (SIGSTOP): its
-// connections stay open, and nothing answers.
-func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+// Freeze stops all processes of the server where they are (SIGSTOP), and waits
+// until they stand: its connections stay open, and nothing answers.
+func (s *Server) Freeze() {
+	s.tb.Helper()
+	s.signal(syscall.SIGSTOP)
+	r, over := s.running(), time.Now().Add(startWithin)
+	for r != nil && !stands(r.pid) {
+		if time.Now().After(over) {
+			s.tb.Errorf("servertest: %s does not stand still after %v", s.spec.name, startWithin)
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
 
 // Wake lets a frozen server go on (SIGCONT), first with what has been sent to
 // it meanwhile.
@@ -178,16 +189,29 @@ func (s *Server) end(sig syscall.Signal) {
 
 // launch starts the process and waits until it answers.
 func (s *Server) launch() error {
-	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	r, err := s.begin()
 	if err != nil {
 		return err
+	}
+	if err := s.await(r); err != nil {
+		s.Kill()
+		return err
+	}
+	return nil
+}
+
+// begin starts the process.
+func (s *Server) begin() (*run, error) {
+	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
 	}
 	defer log.Close()
 	cmd := exec.Command(s.spec.program, s.spec.args(s.dir, s.port)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, log, log
 	cmd.Env = append(os.Environ(), s.spec.env...)
 	if cmd.SysProcAttr, err = attributes(s.spec.who); err != nil {
-		return err
+		return nil, err
 	}
 	r := &run{ended: make(chan struct{})}
 	started := make(chan error)
@@ -205,17 +229,13 @@ func (s *Server) launch() error {
 		}
 	}()
 	if err := <-started; err != nil {
-		return fmt.Errorf("starting %s: %w", s.spec.name, err)
+		return nil, fmt.Errorf("starting %s: %w", s.spec.name, err)
 	}
 	r.pid = cmd.Process.Pid
 	s.mu.Lock()
 	s.mu.run = r
 	s.mu.Unlock()
-	if err := s.await(r); err != nil {
-		s.Kill()
-		return err
-	}
-	return nil
+	return r, nil
 }
 
 // await waits until the server answers.

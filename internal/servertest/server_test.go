@@ -62,6 +62,7 @@ func TestAServerIsKilledFrozenWokenAndStartedAgainWithItsData(t *testing.T) {
 }
 
 func TestTheEndOfATestEndsItsServer(t *testing.T) {
+	redisServer.find(t)
 	var s *Server
 	t.Run("a test", func(t *testing.T) { s = Redis(t) })
 	require.Nil(t, s.running())

@@ -2,10 +2,12 @@ package servertest
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -52,19 +54,8 @@ func tree(pid int) []int {
 	children := map[int][]int{}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
-		stat, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has just ended
-		}
-		// pid (name) state ppid ...; the name may hold anything.
-		_, rest, ok := bytes.Cut(stat, []byte(" "))
-		end := bytes.LastIndexByte(rest, ')')
-		fields := bytes.Fields(rest[end+1:])
 		child, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if !ok || len(fields) < 2 || err != nil {
-			continue
-		}
-		if parent, err := strconv.Atoi(string(fields[1])); err == nil {
+		if _, parent, ok := stat(path); ok && err == nil {
 			children[parent] = append(children[parent], child)
 		}
 	}
@@ -73,6 +64,36 @@ func tree(pid int) []int {
 		all = append(all, children[all[i]]...)
 	}
 	return all
+}
+
+// stat returns the state and the parent of the process, or thread, that a stat
+// file of /proc is about; ok is false if it has ended.
+func stat(path string) (state string, parent int, ok bool) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", 0, false
+	}
+	// pid (name) state ppid ...; the name may hold anything.
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	if len(fields) < 2 {
+		return "", 0, false
+	}
+	parent, err = strconv.Atoi(string(fields[1]))
+	return string(fields[0]), parent, err == nil
+}
+
+// stands reports whether no thread of pid, and of all that descend from it, runs:
+// the signal that stops them arrives at each in its own time.
+func stands(pid int) bool {
+	for _, p := range tree(pid) {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/stat", p))
+		for _, path := range threads {
+			if state, _, ok := stat(path); ok && !strings.ContainsAny(state, "TtZX") {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // signal sends sig to pid and all that descend from it. A process may have

@@ -15,6 +15,8 @@ func attributes(string) (*syscall.SysProcAttr, error) { return nil, errUnsupport
 
 func credentials(string) (*syscall.SysProcAttr, error) { return nil, errUnsupported }
 
+func stands(int) bool { return true }
+
 func signal(int, syscall.Signal) {}
 
 func giveTo(string, string) error { return errUnsupported }

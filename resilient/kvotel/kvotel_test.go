@@ -246,16 +246,19 @@ func TestAStatusThatHangsDoesNotHoldUpACollectionForLong(t *testing.T) {
 
 func TestS22SeriesDoNotDependOnKeysAndErrors(t *testing.T) {
 	o, reader := newObserver(t)
-	tell := func(i int) {
+	tell := func(i int, kinds resilient.Kind) {
 		err := fmt.Errorf("error %d", i)
-		for kind := range resilient.KindLost + 1 {
+		for kind := range kinds {
 			o.Observe(t.Context(), resilient.Event{Kind: kind, Group: "g", Store: "s", From: "closed", To: "open", Class: resilient.Failed, Reason: fmt.Sprint(i), Err: err})
 		}
 	}
-	tell(0)
+	tell(0, resilient.KindLost+1)
 	before, _ := collect(t, reader)
+	for i := range 1000 {
+		tell(i, resilient.KindLost+1)
+	}
 	for i := range 100_000 {
-		tell(i)
+		tell(i, resilient.KindDone) // Call events
 	}
 	after, _ := collect(t, reader)
 	require.Len(t, after, len(before))

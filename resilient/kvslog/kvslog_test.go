@@ -221,6 +221,17 @@ func TestALineThatIsNotWrittenSuppressesNone(t *testing.T) {
 	require.Empty(t, qb.String())
 }
 
+func TestALineBelowTheLevelAllocatesNothing(t *testing.T) {
+	log, _ := logger(slog.LevelInfo)
+	o := kvslog.New(log)
+	call := resilient.Event{Kind: resilient.KindCall, Time: epoch, Store: "s", Class: resilient.Missing, Err: resilient.ErrNotFound}
+	check := resilient.Event{Kind: resilient.KindProbe, Time: epoch, Store: "s"}
+	require.Zero(t, testing.AllocsPerRun(200, func() {
+		o.Observe(context.Background(), call)
+		o.Observe(context.Background(), check)
+	}))
+}
+
 func TestANilLoggerDiscardsEverything(t *testing.T) {
 	kvslog.New(nil).Observe(t.Context(), resilient.Event{Kind: resilient.KindLost})
 }
@@ -364,5 +375,7 @@ func TestOfAnErrorOnlyWhatHoldsNoDataIsWritten(t *testing.T) {
 		_, said, _ := strings.Cut(got, "error=")
 		require.Equal(t, want, strings.Trim(said, `"`))
 	}
-	require.NotContains(t, lines(t, slog.LevelDebug, resilient.Event{Kind: resilient.KindLost, Err: &self{}})[0], "canary")
+	for _, err := range []error{&self{}, &sqlError{"canary"}, &sqlError{"CANARY"}} {
+		require.NotContains(t, strings.ToLower(lines(t, slog.LevelDebug, resilient.Event{Kind: resilient.KindLost, Err: err})[0]), "canary")
+	}
 }

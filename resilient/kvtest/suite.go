@@ -25,6 +25,9 @@ type Harness struct {
 	// domain, with ErrInvalidKey; the suite then checks that it does so before
 	// any effect, or serves it. nil = it refuses none.
 	SkipKeys func(key string) bool
+	// Small says that the large cases are as with -short, for a store that would
+	// need minutes for 70,000 keys.
+	Small bool
 }
 
 // Run checks that a store obeys the contract of resilient.KV, batches included
@@ -37,7 +40,7 @@ type Harness struct {
 // own limit is checked if Limits tells one of at most 16 MiB.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
-	runSuite(t, h, testing.Short())
+	runSuite(t, h, testing.Short() || h.Small)
 }
 
 func runSuite(t *testing.T, h Harness, short bool) {

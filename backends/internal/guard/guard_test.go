@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -231,4 +232,42 @@ func TestPrefixEndIsTheLeastStringAfterThePrefix(t *testing.T) {
 		_, ok := PrefixEnd(prefix)
 		require.False(t, ok)
 	}
+}
+
+func TestAllFaultsOfAConfigAreToldAtOnce(t *testing.T) {
+	f := NewFaults("somekv")
+	require.NoError(t, f.Err())
+	f.NotNegative("Timeout", 0)
+	f.AtMost("MaxValue", 10, 10)
+	for _, good := range []string{"t", "_t1", "s.t", strings.Repeat("t", 63)} {
+		f.TableName("Namespace", good)
+	}
+	require.NoError(t, f.Err())
+	for _, bad := range []string{"", "1t", "a.b.c", "a.", ".b", "a b", `a"b`, "a`b", "a;drop", "é", strings.Repeat("t", 64)} {
+		one := NewFaults("somekv")
+		one.TableName("Namespace", bad)
+		require.ErrorContains(t, one.Err(), "somekv: Config.Namespace", bad)
+	}
+	f.NotNegative("Timeout", -time.Second)
+	f.AtMost("MaxValue", 11, 10)
+	f.AtMost("PoolSize", -1, 10)
+	f.Add("Token is odd")
+	require.EqualError(t, f.Err(), `somekv: Config.Timeout is -1s, must not be negative
+somekv: Config.MaxValue is 11, must be in 0 to 10
+somekv: Config.PoolSize is -1, must be in 0 to 10
+somekv: Config.Token is odd`)
+}
+
+func TestDefaultsFillOnlyWhatIsZero(t *testing.T) {
+	n, d := 0, time.Second
+	Default(&n, 7)
+	Default(&d, time.Hour)
+	require.Equal(t, 7, n)
+	require.Equal(t, time.Second, d)
+}
+
+func TestTheInnermostErrorIsTheEndOfTheChain(t *testing.T) {
+	end := errors.New("end")
+	require.Same(t, end, Innermost(fmt.Errorf("a: %w", fmt.Errorf("b: %w", end))))
+	require.Same(t, end, Innermost(end))
 }

@@ -1,0 +1,36 @@
+package mongokv
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfastkv/holdfast/internal/servertest"
+	"github.com/holdfastkv/holdfast/resilient"
+	"github.com/holdfastkv/holdfast/resilient/kvtest"
+)
+
+func TestAStoreObeysTheContract(t *testing.T) {
+	uri := servertest.FerretDBURI(servertest.FerretDB(t))
+	// Each key of a batch is a commit of SQLite's: the default of 5s is not for
+	// this, and 70,000 of them would take minutes. FerretDB takes seconds for 15
+	// MiB, which it makes JSON of, and a resilient.Store gives it two: the largest
+	// value has a test of its own.
+	cfg := small(Config{Timeout: 10 * time.Minute, MaxValue: 1 << 20}) // and the namespace of the last store opened
+	reopen := func(tb testing.TB) resilient.KVWithHealth {
+		tb.Helper()
+		kv, err := Open(uri, cfg)
+		require.NoError(tb, err)
+		return kv
+	}
+	kvtest.RunDecorated(t, kvtest.Harness{
+		Small:  true,
+		Reopen: reopen,
+		Second: reopen,
+		Open: func(tb testing.TB) resilient.KVWithHealth {
+			cfg.Namespace = namespace()
+			return reopen(tb)
+		},
+	})
+}

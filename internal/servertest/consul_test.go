@@ -1,0 +1,54 @@
+package servertest
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// kv makes a request of a Consul's key-value store and returns the answer.
+func kv(tb testing.TB, s *Server, method, query, body string) (status int, answer string) {
+	tb.Helper()
+	req, err := http.NewRequestWithContext(tb.Context(), method, "http://"+s.Addr()+"/v1/kv/key"+query, strings.NewReader(body))
+	require.NoError(tb, err)
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	require.NoError(tb, err)
+	defer resp.Body.Close()
+	all, err := io.ReadAll(resp.Body)
+	require.NoError(tb, err)
+	return resp.StatusCode, string(all)
+}
+
+func TestAConsulKeepsItsDataOverARestart(t *testing.T) {
+	s := Consul(t)
+	_, answer := kv(t, s, http.MethodPut, "", "value")
+	require.Equal(t, "true", answer)
+	for _, end := range []func(){s.Kill, s.Stop} {
+		end()
+		s.Start()
+		status, answer := kv(t, s, http.MethodGet, "?raw&consistent", "")
+		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, "value", answer)
+	}
+}
+
+func TestAConsulClusterGoesOnWithoutOneServer(t *testing.T) {
+	servers := ConsulCluster(t)
+	_, answer := kv(t, servers[0], http.MethodPut, "", "value")
+	require.Equal(t, "true", answer)
+	servers[0].Kill()
+	AwaitConsul(servers[1])
+	_, answer = kv(t, servers[1], http.MethodGet, "?raw&consistent", "")
+	require.Equal(t, "value", answer)
+	servers[0].Start()
+	status, _ := kv(t, servers[0], http.MethodGet, "?raw&stale", "")
+	require.Equal(t, http.StatusOK, status)
+}
+
+func TestAConsulWithACLAsksForAToken(t *testing.T) {
+	status, _ := kv(t, ConsulWithACL(t), http.MethodGet, "", "")
+	require.Equal(t, http.StatusForbidden, status)
+}
