@@ -74,13 +74,15 @@ func TestRunsOfTheSameEventAreOneLine(t *testing.T) {
 	tell(resilient.KindOwed, 2*time.Second, 34) // a batch
 	tell(resilient.KindHandedBack, 3*time.Second, 500)
 	tell(resilient.KindHandedBack, 4*time.Second, 534)
+	tell(resilient.KindLost, 4500*time.Millisecond, 7)
+	tell(resilient.KindOwed, 5*time.Second, 1) // the run goes on
 	tell(resilient.KindOwed, time.Minute, 1)
 	said := []string{}
 	for _, n := range p.log.newest() {
 		said = append(said, strings.ReplaceAll(n.what(), gap, " "))
 	}
 	require.Equal(t, []string{
-		"bolt missed 1 write", "1,034 owed writes handed back to bolt", "bolt missed 1,034 writes",
+		"bolt missed 1 write", "bolt missed 1,035 writes", "7 writes owed to bolt given up", "1,034 owed writes handed back to bolt",
 	}, said)
 }
 
@@ -162,4 +164,21 @@ func TestWithAllMembersAwayNobodyServes(t *testing.T) {
 	require.Len(t, u.Members[0].Line.Serving, 1)
 	require.InDelta(t, 180, u.Members[0].Line.Serving[0].Width, 1, "until the first switch")
 	require.InDelta(t, 60, u.Members[1].Line.Serving[0].Width, 1)
+
+	untold := New(Config{}) // of no event
+	untold.began = now.Add(-time.Hour)
+	for _, m := range untold.unit(&reading{Status: st, known: true, ever: true}, now).Members {
+		require.Empty(t, m.Line.Serving)
+	}
+}
+
+func TestACallOfALoneStoreIsCountedOnce(t *testing.T) {
+	p := New(Config{})
+	call := callOf("")
+	done := call
+	done.Kind = resilient.KindDone
+	p.Observe(t.Context(), call)
+	p.Observe(t.Context(), done)
+	total := p.records.find(source{store: "bolt"}).calls.between(call.Time.Unix()+1, 1)
+	require.Equal(t, 1, total.calls())
 }

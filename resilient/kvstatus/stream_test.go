@@ -96,7 +96,7 @@ func TestALivePageIsSentTheStateEverySecondAndASwitchAtOnce(t *testing.T) {
 		time.Sleep(10*time.Second + time.Millisecond)
 		require.Len(t, v.messages(t), 10)
 
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(150 * time.Millisecond) // what was drawn for the tick would still do
 		p.Observe(t.Context(), switchTo("badger"))
 		synctest.Wait()
 		now := v.messages(t)
@@ -154,9 +154,12 @@ func TestThereAreNoMoreLivePagesThanMayBe(t *testing.T) {
 		_, _, leaveSecond := open(t, p, false)
 		defer leaveSecond()
 		synctest.Wait()
-		w := get(t, p, "/events")
-		require.Equal(t, http.StatusServiceUnavailable, w.Code)
-		require.NotEmpty(t, w.Header().Get("Retry-After"))
+		one, refusal, leaveOne := open(t, p, false)
+		defer leaveOne()
+		synctest.Wait()
+		require.Equal(t, http.StatusServiceUnavailable, one.code)
+		require.NotEmpty(t, one.header.Get("Retry-After"))
+		<-refusal
 		leave()
 		<-ended
 		v, _, leaveThird := open(t, p, false)
@@ -173,7 +176,9 @@ func TestCloseEndsLivePagesAndNothingElse(t *testing.T) {
 	server := httptest.NewServer(p)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/events", http.NoBody)
 	require.NoError(t, err)
-	w, err := server.Client().Do(r)
+	client := server.Client()
+	client.Timeout = time.Minute
+	w, err := client.Do(r)
 	require.NoError(t, err)
 	defer func() { _ = w.Body.Close() }()
 	lines := bufio.NewScanner(w.Body)
@@ -187,6 +192,7 @@ func TestCloseEndsLivePagesAndNothingElse(t *testing.T) {
 	require.NoError(t, p.Close())
 	for lines.Scan() { // until the connection ends
 	}
+	require.NoError(t, lines.Err())
 	server.Close() // would wait for it
 	require.Equal(t, http.StatusServiceUnavailable, get(t, p, "/events").Code)
 	require.Equal(t, http.StatusOK, get(t, p, "/readyz").Code)
