@@ -12,7 +12,7 @@ SOAKTIME ?= 60s
 CHECKS   ?= 5000
 SEEDS    ?= 1000
 
-STEPS := servers fmt vet staticcheck paths tidy build unit sim planted unit-tools examples
+STEPS := servers fmt vet staticcheck paths tidy build unit sim planted browser unit-tools examples
 
 # An owner of the checkout other than the user is common in CI, and Go and git
 # would both refuse it.
@@ -77,17 +77,27 @@ sim: tools ## the simulation of failover, SEEDS=1000 of each scenario, without -
 planted: tools ## each bug planted in failover, until the same simulation catches it
 	@bin/gotest -tags planted -timeout $(TIMEOUT) -run TestPlanted ./failover
 
+# axe-core is pinned by test/browser/package-lock.json, and kept out of the
+# checkout. Without npm its tests are skipped and say so.
+AXE := .cache/browser
+browser: tools ## the status page in Chromium, with axe-core
+	@mkdir -p $(AXE) && cp test/browser/package.json test/browser/package-lock.json $(AXE)
+	@! command -v npm >/dev/null || test -e $(AXE)/node_modules/axe-core/axe.min.js -a ! $(AXE)/package-lock.json -nt $(AXE)/node_modules || \
+		npm --prefix $(AXE) ci --ignore-scripts --no-audit --no-fund --silent
+	@cd test && ../bin/gotest -race -timeout $(TIMEOUT) ./browser
+
 unit-tools: tools ## all tests of the module in test/
 	@cd test && ../bin/gotest -race -timeout $(TIMEOUT) ./...
 
 # An example ends by itself. ARGS_<name> holds what it needs to do so soon.
 ARGS_failover := -duration 5s
+ARGS_observability := -duration 6s -http 127.0.0.1:0
 examples: ## run every program under examples/
 	@set -e; $(foreach dir,$(patsubst %/main.go,%,$(wildcard examples/*/main.go)),\
 		echo "== $(dir)"; timeout 120 go run ./$(dir) $(ARGS_$(notdir $(dir)));) :
 
-demo: ## take a store away under load and watch the group go on
-	@go run ./examples/failover
+demo: ## take a store away under load and watch the group go on; ARGS='-http 127.0.0.1:8080' shows a live page
+	@go run ./examples/failover $(ARGS)
 
 bench: ## every benchmark; COUNT=5 runs each
 	@go test -run '^$$' -bench . -benchmem -count $(COUNT) \
