@@ -42,8 +42,8 @@
 // Memory is bounded: what is remembered of each of at most 64 stores and groups
 // is some 75 KB for each of up to four shards, and Config bounds the rest. A
 // live page whose viewer does not read is dropped after five seconds, and nobody
-// else waits for it. Observe allocates nothing for calls, and takes 170 to 240 ns
-// for both events of a group's call (two virtual cores under load;
+// else waits for it. Observe allocates nothing for calls, and takes 65 to 240 ns
+// for both events of a group's call (two virtual cores, more or less busy;
 // go test -run xxx -bench Observe ./resilient/kvstatus).
 //
 // # Who may see it
