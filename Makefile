@@ -12,14 +12,14 @@ SOAKTIME ?= 60s
 CHECKS   ?= 5000
 SEEDS    ?= 1000
 
-STEPS := servers fmt vet staticcheck paths tidy build unit sim planted browser unit-tools examples
+STEPS := servers fmt vet staticcheck paths tidy build unit sim planted unit-tools examples
 
 # An owner of the checkout other than the user is common in CI, and Go and git
 # would both refuse it.
 export GOFLAGS += -buildvcs=false
 GIT := git -c safe.directory='*'
 
-.PHONY: help test lint tools $(STEPS) bench fuzz soak demo clean
+.PHONY: help test lint tools axe browser $(STEPS) bench fuzz soak demo clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -80,13 +80,15 @@ planted: tools ## each bug planted in failover, until the same simulation catche
 # axe-core is pinned by test/browser/package-lock.json, and kept out of the
 # checkout. Without npm its tests are skipped and say so.
 AXE := .cache/browser
-browser: tools ## the status page in Chromium, with axe-core
+axe:
 	@mkdir -p $(AXE) && cp test/browser/package.json test/browser/package-lock.json $(AXE)
 	@! command -v npm >/dev/null || test -e $(AXE)/node_modules/axe-core/axe.min.js -a ! $(AXE)/package-lock.json -nt $(AXE)/node_modules || \
 		npm --prefix $(AXE) ci --ignore-scripts --no-audit --no-fund --silent
+
+browser: tools axe ## the status page in Chromium, with axe-core; unit-tools runs it too
 	@cd test && ../bin/gotest -race -timeout $(TIMEOUT) ./browser
 
-unit-tools: tools ## all tests of the module in test/
+unit-tools: tools axe ## all tests of the module in test/
 	@cd test && ../bin/gotest -race -timeout $(TIMEOUT) ./...
 
 # An example ends by itself. ARGS_<name> holds what it needs to do so soon.
