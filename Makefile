@@ -19,7 +19,7 @@ STEPS := servers fmt vet staticcheck paths tidy build unit sim planted unit-tool
 export GOFLAGS += -buildvcs=false
 GIT := git -c safe.directory='*'
 
-.PHONY: help test lint tools $(STEPS) bench microbench fuzz soak demo clean
+.PHONY: help test lint tools axe browser $(STEPS) bench microbench fuzz soak demo clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -77,19 +77,31 @@ sim: tools ## the simulation of failover, SEEDS=1000 of each scenario, without -
 planted: tools ## each bug planted in failover, until the same simulation catches it
 	@bin/gotest -tags planted -timeout $(TIMEOUT) -run TestPlanted ./failover
 
-unit-tools: tools ## all tests of the module in test/
+# axe-core is pinned by test/browser/package-lock.json, and kept out of the
+# checkout. Without npm its tests are skipped and say so.
+AXE := .cache/browser
+axe:
+	@mkdir -p $(AXE) && cp test/browser/package.json test/browser/package-lock.json $(AXE)
+	@! command -v npm >/dev/null || test -e $(AXE)/node_modules/axe-core/axe.min.js -a ! $(AXE)/package-lock.json -nt $(AXE)/node_modules || \
+		npm --prefix $(AXE) ci --ignore-scripts --no-audit --no-fund --silent
+
+browser: tools axe ## the status page in Chromium, with axe-core; unit-tools runs it too
+	@cd test && ../bin/gotest -race -timeout $(TIMEOUT) ./browser
+
+unit-tools: tools axe ## all tests of the module in test/
 	@cd test && ../bin/gotest -race -timeout $(TIMEOUT) ./...
 
 # An example ends by itself. ARGS_<name> holds what it needs to do so soon.
 ARGS_failover := -duration 5s
+ARGS_observability := -duration 6s -http 127.0.0.1:0
 examples: ## run every program under examples/
 	@set -e; $(foreach dir,$(patsubst %/main.go,%,$(wildcard examples/*/main.go)),\
 		echo "== $(dir)"; timeout 120 go run ./$(dir) $(ARGS_$(notdir $(dir)));) :
 
-demo: ## take a store away under load and watch the group go on
-	@go run ./examples/failover
+demo: ## take a store away under load and watch the group go on; ARGS='-http 127.0.0.1:8080' shows a live page
+	@go run ./examples/failover $(ARGS)
 
-bench: ## what Holdfast costs beside other ways, into docs/benchmarks.md and README.md; BENCH=quick takes seconds
+bench: ## what Holdfast costs beside other ways, into docs/benchmarks.md and README.md; BENCH=quick takes seconds and prints
 	@go -C test build -o ../bin/ ./bench
 	@bin/bench $(if $(filter quick,$(BENCH)),-quick)
 
@@ -107,7 +119,7 @@ fuzz: ## every fuzz target for FUZZTIME=15s
 
 soak: tools ## the demo and the chaos of servers for SOAKTIME=60s, 600 kills, 20 times SEEDS, model tests with CHECKS=5000
 	@go run ./examples/failover -duration $(SOAKTIME)
-	@HOLDFAST_CHAOS=$(SOAKTIME:s=) HOLDFAST_CHAOS_CLIENTS=64 bin/gotest -timeout 60m -count=1 -run 'TestChaos' ./backends
+	@HOLDFAST_CHAOS=$(SOAKTIME:s=) HOLDFAST_CHAOS_CLIENTS=48 bin/gotest -timeout 60m -count=1 -run 'TestChaos' ./backends
 	@HOLDFAST_KILLS=600 bin/gotest -timeout 60m -count=1 -run 'TestKilled|TestNoLossOfPower' ./failover/boltjournal
 	@HOLDFAST_SEED=1000000 HOLDFAST_SEEDS=$$((20 * $(SEEDS))) bin/gotest -timeout 60m -run TestSimulation ./failover
 	@go test -race -count=1 -timeout 60m -rapid.checks=$(CHECKS) \

@@ -101,8 +101,7 @@ func (l *load) distribution() (lines []string, slowest int64, calls int) {
 	return lines, slowest, calls
 }
 
-// choose returns what one call asks: one key mostly, some or all of them at
-// times.
+// choose returns what one call asks: one key mostly, some of them at times.
 func (l *load) choose(rng *rand.Rand, value string) []linear.In {
 	n := rng.IntN(len(l.keys))
 	key, other := l.keys[n], l.keys[(n+1+rng.IntN(len(l.keys)-1))%len(l.keys)]
@@ -116,12 +115,15 @@ func (l *load) choose(rng *rand.Rand, value string) []linear.In {
 	case p < 95:
 		return []linear.In{{Op: linear.Write, Key: key, Value: value}, {Op: linear.Write, Key: other, Value: value}}
 	}
-	var all []linear.In
-	for _, k := range l.keys {
-		all = append(all, linear.In{Op: linear.Read, Key: k})
+	var several []linear.In
+	for i := range min(batch, len(l.keys)) {
+		several = append(several, linear.In{Op: linear.Read, Key: l.keys[(n+i)%len(l.keys)]})
 	}
-	return all
+	return several
 }
+
+// batch is how many keys are read at once.
+const batch = 6
 
 // call makes the call that ins ask for and returns what there is under their
 // keys, if they are reads.
@@ -129,7 +131,11 @@ func (l *load) call(ins []linear.In) (got map[string][]byte, err error) {
 	ctx := context.Background()
 	switch in := ins[0]; {
 	case in.Op == linear.Read && len(ins) > 1:
-		return l.kv.BatchGetRaw(ctx, l.keys)
+		keys := make([]string, len(ins))
+		for i, in := range ins {
+			keys[i] = in.Key
+		}
+		return l.kv.BatchGetRaw(ctx, keys)
 	case in.Op == linear.Read:
 		value, err := l.kv.GetRaw(ctx, in.Key)
 		if errors.Is(err, resilient.ErrNotFound) {
@@ -139,11 +145,11 @@ func (l *load) call(ins []linear.In) (got map[string][]byte, err error) {
 	case in.Op == linear.Delete:
 		return nil, l.kv.Delete(ctx, in.Key)
 	case len(ins) > 1:
-		batch := map[string][]byte{}
+		values := map[string][]byte{}
 		for _, in := range ins {
-			batch[in.Key] = []byte(in.Value)
+			values[in.Key] = []byte(in.Value)
 		}
-		return nil, l.kv.BatchSetRaw(ctx, batch)
+		return nil, l.kv.BatchSetRaw(ctx, values)
 	default:
 		return nil, l.kv.SetRaw(ctx, in.Key, []byte(in.Value))
 	}

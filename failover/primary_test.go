@@ -47,8 +47,10 @@ func TestPrimaryOnlyRefusesWritesAtOnceWhileTheFirstMemberIsAway(t *testing.T) {
 		require.True(t, receipt.Degraded)
 		require.ErrorIs(t, r.kv.Health(r.ctx), failover.ErrReadOnly)
 		require.Equal(t, resilient.Degraded, r.kv.Status().Condition)
+		require.True(t, r.kv.Status().ReadOnly)
 
 		r.back(0)
+		require.False(t, r.kv.Status().ReadOnly)
 		r.set("k", "v")
 		require.NoError(t, r.kv.Health(r.ctx))
 	})

@@ -56,12 +56,14 @@ func (f *KV) Status() resilient.Status {
 		m := p.m.Store().Status()
 		m.Name = p.name
 		m.Owed = f.backlog.count(p.i).writes
+		m.Drained = f.route.standing(p.i).drained
 		st.InFlight += m.InFlight
 		st.Members = append(st.Members, m)
-		if !f.route.standing(p.i).drained && p.m.Store().State() != breaker.Open {
+		if !m.Drained && p.m.Store().State() != breaker.Open {
 			serving++
 		}
 	}
+	st.ReadOnly = f.cfg.Writes == PrimaryOnly && serving > 0 && !f.writable()
 	switch {
 	case serving == 0 || f.closing.Load():
 		st.Condition = resilient.Down

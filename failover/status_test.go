@@ -114,6 +114,21 @@ func TestStatusIsThatOfTheGroupAndOfEachMember(t *testing.T) {
 	})
 }
 
+func TestStatusSaysWhoIsDrainedAndThatNobodyIsReadOnly(t *testing.T) {
+	inRig(t, 2, nil, func(r *rig) {
+		drained := func() (d []bool) {
+			st := r.kv.Status()
+			require.False(t, st.ReadOnly, "another member takes the writes")
+			return append(d, st.Members[0].Drained, st.Members[1].Drained)
+		}
+		require.Equal(t, []bool{false, false}, drained())
+		require.NoError(t, r.kv.Drain(r.name(0)))
+		require.Equal(t, []bool{true, false}, drained())
+		require.NoError(t, r.kv.Release(r.name(0)))
+		require.Equal(t, []bool{false, false}, drained())
+	})
+}
+
 func TestStatusCountsTheCallsUnderWay(t *testing.T) {
 	inRig(t, 2, nil, func(r *rig) {
 		r.faults[0].Latency(time.Second / 2)

@@ -35,6 +35,8 @@ type Status struct {
 	LastProbe Check     // zero before the first check has ended
 
 	Active     string // group: who serves
+	ReadOnly   bool   // group: it serves reads, but takes no write
+	Drained    bool   // member of a group: taken out by the operator
 	Owed       int    // writes that members have not got yet
 	OwedBytes  int64
 	OldestOwed time.Time

@@ -17,6 +17,8 @@
 // what bolt alone has are refused as uncertain while that is away. Mode strict
 // is mirror with a journal on disk that has every write before it is sent.
 //
+// With -http ADDRESS a live page of the stores is there while the program runs.
+//
 // The timeline shows who serves, what the breakers do and what is owed. In the
 // end every key is compared with what its client was told: through the group,
 // and in both stores. The exit code is 0 if nothing was lost and no call
@@ -34,6 +36,7 @@ import (
 	"time"
 
 	"github.com/holdfastkv/holdfast/failover"
+	"github.com/holdfastkv/holdfast/resilient"
 )
 
 type options struct {
@@ -42,6 +45,7 @@ type options struct {
 	keys     int
 	seed     int64
 	writes   failover.Writes
+	http     string // address of the live page; "" = none
 
 	primary, secondary string // URLs
 }
@@ -72,15 +76,25 @@ func run(ctx context.Context, args []string, out, errs io.Writer) (code int) {
 		return fail(1, err)
 	}
 	defer os.RemoveAll(dir)
+	page, err := listen(o.http, out)
+	if err != nil {
+		return fail(1, err)
+	}
+	defer func() {
+		if err := page.close(); err != nil {
+			code = fail(1, err)
+		}
+	}()
 	stores, err := open(o, dir)
 	if err != nil {
 		return fail(1, err)
 	}
 	show := newTimeline(out)
-	group, err := join(o, dir, stores, show)
+	group, err := join(o, dir, stores, page.beside(show))
 	if err != nil {
 		return fail(1, errors.Join(err, closeAll(stores)))
 	}
+	page.watch(group)
 	r := play(ctx, o, group, stores, show)
 	if err := emptyAll(stores); err != nil {
 		r.problem("%v", err)
@@ -96,8 +110,8 @@ func run(ctx context.Context, args []string, out, errs io.Writer) (code int) {
 }
 
 // join makes one group of the stores.
-func join(o options, dir string, stores []*store, show *timeline) (*failover.KV, error) {
-	cfg := config(o, show)
+func join(o options, dir string, stores []*store, observer resilient.Observer) (*failover.KV, error) {
+	cfg := config(o, observer)
 	members, err := guard(stores, cfg)
 	if err != nil {
 		return nil, err
@@ -121,6 +135,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 	f.Int64Var(&o.seed, "seed", 1, "what the clients' choices follow from")
 	f.StringVar(&o.primary, "primary", "bolt:", "the store that is wanted most, a URL that begins with one of "+knownSchemes())
 	f.StringVar(&o.secondary, "secondary", "badger:", "the store that serves while the first is away, a URL as well")
+	f.StringVar(&o.http, "http", "", "where to serve the live page, such as 127.0.0.1:8080; without it there is none")
 	f.StringVar(&mode, "mode", "mirror", "how the group writes: handoff, mirror or strict")
 	if err := f.Parse(args); err != nil {
 		return o, err

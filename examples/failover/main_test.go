@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -178,6 +181,55 @@ func TestFailoverWithoutHandBackIsSeenToLoseWrites(t *testing.T) {
 	require.Positive(t, number(t, out.String(), "wrong reads"), &out)
 	require.Positive(t, number(t, out.String(), "stores differ"), &out)
 	require.Regexp(t, `(?m)^acknowledged writes lost: \d+\n(   .*\n){5}   and \d+ more$`, out.String())
+}
+
+// page is what a writer is told of the live page: it looks at it once.
+type page struct {
+	bytes.Buffer
+	t    *testing.T
+	seen chan string
+}
+
+func (p *page) Write(b []byte) (int, error) {
+	if found := regexp.MustCompile(`http://\S+/`).Find(b); found != nil {
+		go func() {
+			req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, string(found), http.NoBody)
+			if err != nil {
+				p.seen <- err.Error()
+				return
+			}
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+			for body := ""; ; {
+				w, err := client.Do(req)
+				if err != nil {
+					p.seen <- body
+					return
+				}
+				text, _ := io.ReadAll(w.Body)
+				_ = w.Body.Close()
+				if body = string(text); strings.Contains(body, "badger serves in place of bolt") {
+					p.seen <- body
+					return
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		}()
+	}
+	return p.Buffer.Write(b)
+}
+
+func TestTheLivePageIsThereWhileTheProgramRuns(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	var stderr bytes.Buffer
+	out := &page{t: t, seen: make(chan string, 1)}
+	require.Zero(t, run(t.Context(), []string{"-duration", "3s", "-http", "127.0.0.1:0"}, out, &stderr), "%s\n%s", out, &stderr)
+	require.Contains(t, <-out.seen, "badger serves in place of bolt")
+	require.Contains(t, out.String(), "the live page: http://127.0.0.1:")
+
+	var plain bytes.Buffer
+	require.Zero(t, run(t.Context(), []string{"-duration", "1s"}, &plain, &stderr), "%s\n%s", &plain, &stderr)
+	require.NotContains(t, plain.String(), "http://")
+	require.Equal(t, 1, run(t.Context(), []string{"-http", "256.0.0.1:x"}, &plain, &stderr))
 }
 
 func TestFlagsThatCannotBeUsedAreNamed(t *testing.T) {

@@ -8,8 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -115,35 +113,12 @@ func verdict(err error, none string) string {
 // keep writes the section, or compares it with the one that is there.
 func (s Section) keep(t *testing.T, rows []string) {
 	t.Helper()
-	path := filepath.Join(root(t), "docs", "compatibility.md")
-	doc, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	begin, end := fmt.Sprintf("<!-- %s -->\n", s.Backend), fmt.Sprintf("<!-- end of %s -->\n", s.Backend)
-	before, rest, ok := strings.Cut(string(doc), begin)
-	old, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("docs/compatibility.md has no section between %q and %q", begin, end)
-	}
-	text := s.text(rows)
-	if os.Getenv("HOLDFAST_WRITE_DOCS") != "" {
-		if err := os.WriteFile(path, []byte(before+begin+text+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if withoutVersions(old) != withoutVersions(text) {
-		t.Errorf("docs/compatibility.md says of %s:\n%s\nfound was:\n%s\nHOLDFAST_WRITE_DOCS=1 go test -run TestCompatibility ./backends/%s writes it",
-			s.Backend, old, text, s.Backend)
-	}
+	Keep(t, "compatibility.md", s.Backend, s.text(rows), "go test -run TestCompatibility ./backends/"+s.Backend)
 }
-
-const versions = "Tested with "
 
 func (s Section) text(rows []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n## %s\n\n%s%s.\n\n", s.Backend, versions, s.Versions)
+	fmt.Fprintf(&b, "\n## %s\n\n%s%s.\n\n", s.Backend, Versions, s.Versions)
 	for _, f := range s.Facts {
 		fmt.Fprintf(&b, "- %s: %s\n", f.Name, f.Text)
 	}
@@ -153,32 +128,4 @@ func (s Section) text(rows []string) string {
 	}
 	b.WriteString("\n")
 	return b.String()
-}
-
-// withoutVersions drops the line that differs from machine to machine.
-func withoutVersions(text string) string {
-	var kept []string
-	for line := range strings.Lines(text) {
-		if !strings.HasPrefix(line, versions) {
-			kept = append(kept, line)
-		}
-	}
-	return strings.Join(kept, "")
-}
-
-// root returns the folder of the module.
-func root(t *testing.T) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	for err == nil {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		if filepath.Dir(dir) == dir {
-			err = errors.New("no go.mod in any folder above")
-		}
-		dir = filepath.Dir(dir)
-	}
-	t.Fatal(err)
-	return ""
 }

@@ -5,8 +5,8 @@
 //
 // It writes docs/benchmarks.md, its plots in docs/benchmarks/ and the table
 // "What it costs" of README.md, under the folder that -root names ("."). A full
-// run takes about ten minutes. A quick one takes less than one and its figures
-// mean little: it shows that the program still works.
+// run takes five minutes or so. A quick one takes seconds, and prints the page
+// instead, for its figures mean little: it shows that the program still works.
 //
 // What is compared takes turns: each round measures every way once, in an order
 // of its own, so that whatever else the machine does meets all of them. Figures
@@ -25,14 +25,17 @@ import (
 )
 
 func main() {
-	quick := flag.Bool("quick", false, "take few and short rounds")
+	quick := flag.Bool("quick", false, "take few and short rounds, write nothing and print the page")
 	root := flag.String("root", ".", "the folder with README.md and docs")
 	only := flag.String("only", "", "write nothing, print these sections: "+strings.Join(sectionNames(), ", ")+" (a comma between two)")
 	profile := flag.String("profile", "", "write a CPU profile to this file")
 	flag.Parse()
 	var names []string
-	if *only != "" {
+	switch {
+	case *only != "":
 		names = strings.Split(*only, ",")
+	case *quick:
+		names = sectionNames()
 	}
 	os.Exit(asTest(func(tb testing.TB) {
 		if *profile != "" {
