@@ -1,10 +1,10 @@
 package mongokv
 
 import (
-	"errors"
-	"fmt"
 	"regexp"
 	"time"
+
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 )
 
 const (
@@ -66,18 +66,10 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Namespace == "" {
-		c.Namespace = defaultName
-	}
-	if c.Timeout == 0 {
-		c.Timeout = defaultTimeout
-	}
-	if c.BatchKeys == 0 {
-		c.BatchKeys = defaultBatchKeys
-	}
-	if c.MaxValue == 0 {
-		c.MaxValue = defaultMaxValue
-	}
+	guard.Default(&c.Namespace, defaultName)
+	guard.Default(&c.Timeout, defaultTimeout)
+	guard.Default(&c.BatchKeys, defaultBatchKeys)
+	guard.Default(&c.MaxValue, defaultMaxValue)
 	return c
 }
 
@@ -90,24 +82,18 @@ const nameRule = "a letter or underscore and at most 62 letters, digits, undersc
 
 // validate reports every fault of c at once.
 func (c Config) validate() error {
-	var faults []error
+	f := guard.NewFaults("mongokv")
 	if c.Database != "" && !name.MatchString(c.Database) {
-		faults = append(faults, errors.New("mongokv: Config.Database is not "+nameRule))
+		f.Add("Database is not " + nameRule)
 	}
 	if !name.MatchString(c.Namespace) {
-		faults = append(faults, errors.New("mongokv: Config.Namespace is not "+nameRule))
+		f.Add("Namespace is not " + nameRule)
 	}
-	if c.DialTimeout < 0 {
-		faults = append(faults, fmt.Errorf("mongokv: Config.DialTimeout is %v, must not be negative", c.DialTimeout))
-	}
+	f.NotNegative("DialTimeout", c.DialTimeout)
 	if c.PoolSize < 0 {
-		faults = append(faults, fmt.Errorf("mongokv: Config.PoolSize is %d, must not be negative", c.PoolSize))
+		f.Add("PoolSize is %d, must not be negative", c.PoolSize)
 	}
-	if c.BatchKeys < 0 || c.BatchKeys > largestBatchKeys {
-		faults = append(faults, fmt.Errorf("mongokv: Config.BatchKeys is %d, must be in 0 to %d", c.BatchKeys, largestBatchKeys))
-	}
-	if c.MaxValue < 0 || c.MaxValue > largestMaxValue {
-		faults = append(faults, fmt.Errorf("mongokv: Config.MaxValue is %d, must be in 0 to %d", c.MaxValue, largestMaxValue))
-	}
-	return errors.Join(faults...)
+	f.AtMost("BatchKeys", c.BatchKeys, largestBatchKeys)
+	f.AtMost("MaxValue", c.MaxValue, largestMaxValue)
+	return f.Err()
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -119,10 +120,7 @@ func text(err error) string {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return said + "i/o timeout"
 	}
-	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
-		err = inner
-	}
-	return fmt.Sprintf("%sa %T of the driver", said, err)
+	return fmt.Sprintf("%sa %T of the driver", said, guard.Innermost(err))
 }
 
 // reasons are the errors of a server that an operator can do something about.
