@@ -8,6 +8,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfastkv/holdfast/backends/internal/embedded"
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -54,13 +55,10 @@ func lacksSpace(err error) bool {
 
 // Classify knows the errors of this package and those of bbolt.
 func (k *KV) Classify(err error) resilient.Class {
+	if class, ok := guard.Judged(err); ok {
+		return class
+	}
 	switch {
-	case err == nil:
-		return resilient.OK
-	case errors.Is(err, resilient.ErrAmbiguous):
-		return resilient.Failed
-	case errors.Is(err, resilient.ErrRefused):
-		return resilient.Refused
 	case isAny(err, berrors.ErrKeyRequired, berrors.ErrKeyTooLarge, berrors.ErrValueTooLarge, berrors.ErrIncompatibleValue):
 		return resilient.Invalid
 	case isAny(err, berrors.ErrDatabaseNotOpen, berrors.ErrDatabaseReadOnly, berrors.ErrTimeout, berrors.ErrMaxSizeReached,

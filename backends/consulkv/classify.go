@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -96,13 +97,8 @@ func classOfStatus(code int, body string) (resilient.Class, string) {
 
 // Classify knows the errors of this package, of the driver and of Consul.
 func (k *KV) Classify(err error) resilient.Class {
-	switch {
-	case err == nil:
-		return resilient.OK
-	case errors.Is(err, resilient.ErrAmbiguous):
-		return resilient.Failed
-	case errors.Is(err, resilient.ErrRefused):
-		return resilient.Refused
+	if class, ok := guard.Judged(err); ok {
+		return class
 	}
 	var f *fault
 	if errors.As(err, &f) {

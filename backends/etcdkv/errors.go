@@ -53,15 +53,11 @@ func explainPart(ctx context.Context, first bool, err error) error {
 
 // Classify knows the errors of this package and those of etcd's servers.
 func (k *KV) Classify(err error) resilient.Class {
+	if class, ok := guard.Judged(err); ok {
+		return class
+	}
 	var known rpctypes.EtcdError
-	switch {
-	case err == nil:
-		return resilient.OK
-	case errors.Is(err, resilient.ErrAmbiguous):
-		return resilient.Failed
-	case errors.Is(err, resilient.ErrRefused):
-		return resilient.Refused
-	case errors.As(err, &known):
+	if errors.As(err, &known) {
 		return classOf(err)
 	}
 	return resilient.OK

@@ -31,13 +31,8 @@ func explainPart(ctx context.Context, begun bool, err error) error {
 
 // Classify knows the errors of this package and those of the driver.
 func (k *KV) Classify(err error) resilient.Class {
-	switch {
-	case err == nil:
-		return resilient.OK
-	case errors.Is(err, resilient.ErrAmbiguous):
-		return resilient.Failed
-	case errors.Is(err, resilient.ErrRefused):
-		return resilient.Refused
+	if class, ok := guard.Judged(err); ok {
+		return class
 	}
 	return classOf(err)
 }

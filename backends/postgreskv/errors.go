@@ -98,13 +98,8 @@ func network(err error) string {
 
 // Classify knows the errors of this package, of pgx and of PostgreSQL.
 func (k *KV) Classify(err error) resilient.Class {
-	switch {
-	case err == nil:
-		return resilient.OK
-	case errors.Is(err, resilient.ErrAmbiguous):
-		return resilient.Failed
-	case errors.Is(err, resilient.ErrRefused):
-		return resilient.Refused
+	if class, ok := guard.Judged(err); ok {
+		return class
 	}
 	if class := classOf(err); class != resilient.Failed {
 		return class

@@ -79,3 +79,17 @@ func Explain(store string, ctx context.Context, class resilient.Class, writes bo
 	}
 	return fmt.Errorf("%s: %w: %w", store, sentinel, err)
 }
+
+// Judged returns the class of an error that says itself what became of the call,
+// as those of Explain do; ok is false for all that a Classifier has to know.
+func Judged(err error) (class resilient.Class, ok bool) {
+	switch {
+	case err == nil:
+		return resilient.OK, true
+	case errors.Is(err, resilient.ErrAmbiguous):
+		return resilient.Failed, true
+	case errors.Is(err, resilient.ErrRefused):
+		return resilient.Refused, true
+	}
+	return resilient.OK, false
+}

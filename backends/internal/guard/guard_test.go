@@ -194,6 +194,25 @@ func TestAnErrorSaysWhatBecameOfTheCall(t *testing.T) {
 		"somekv: holdfast: too many calls in flight", "what matches the sentinel already is not told twice")
 }
 
+func TestAnErrorThatSaysWhatBecameOfTheCallNeedsNoClassifier(t *testing.T) {
+	for _, c := range []struct {
+		err   error
+		class resilient.Class
+		ok    bool
+	}{
+		{nil, resilient.OK, true},
+		{Explain("somekv", t.Context(), resilient.Failed, true, errors.New("lost")), resilient.Failed, true},
+		{Explain("somekv", t.Context(), resilient.Refused, true, errors.New("no")), resilient.Refused, true},
+		{Explain("somekv", t.Context(), resilient.Failed, true, resilient.ErrRefused), resilient.Failed, true},
+		{Explain("somekv", t.Context(), resilient.Failed, false, errors.New("lost")), resilient.OK, false},
+		{errors.New("the driver's"), resilient.OK, false},
+	} {
+		class, ok := Judged(c.err)
+		require.Equal(t, c.class, class, "%v", c.err)
+		require.Equal(t, c.ok, ok, "%v", c.err)
+	}
+}
+
 func TestChunksAreSortedAndBounded(t *testing.T) {
 	batch := map[string][]byte{"b": make([]byte, 10), "a": make([]byte, 10), "d": make([]byte, 100), "c": nil, "e": nil}
 	chunks := func(count, size int) (got [][]string) {
