@@ -55,19 +55,28 @@ func TestAfterTheLeadersDeathTheOthersServeAndNothingAcknowledgedIsLost(t *testi
 	kv := open(t, Config{Timeout: 2 * time.Second}, members...)
 	works(t, kv)
 	dead := leader(t, members)
-	acked := 0
-	for i := 1; i <= 200; i++ {
-		if i == 50 {
-			members[dead].Kill()
-		}
-		err := kv.SetRaw(ctx, "last", fmt.Append(nil, i))
+	wrote, acked := 0, 0
+	write := func() error {
+		wrote++
+		err := kv.SetRaw(ctx, "last", fmt.Append(nil, wrote))
 		if err == nil {
-			acked = i
-			continue
+			acked = wrote
 		}
-		require.ErrorIs(t, err, resilient.ErrUnavailable)
+		return err
 	}
-	require.Greater(t, acked, 50, "writes were acknowledged after the election")
+	for range 50 {
+		require.NoError(t, write())
+	}
+	members[dead].Kill()
+	elected := 0
+	require.Eventually(t, func() bool {
+		if err := write(); err != nil {
+			require.ErrorIs(t, err, resilient.ErrUnavailable)
+			return false
+		}
+		elected++
+		return elected == 50
+	}, patience, time.Millisecond, "writes are acknowledged after the election")
 	works(t, kv)
 	value, err := kv.GetRaw(ctx, "last")
 	require.NoError(t, err)
