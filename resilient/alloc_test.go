@@ -60,7 +60,7 @@ func TestAMissAllocatesNothing(t *testing.T) {
 
 func TestARefusalAllocatesNothing(t *testing.T) {
 	cfg := quiet()
-	cfg.MaxInFlight = 1
+	cfg.MaxInFlight, cfg.Retry.Attempts = 1, 3
 	s := wrap(t, newFake(), cfg)
 	require.NoError(t, s.Breaker().Force(breaker.Open, "test"))
 	ctx := context.Background()

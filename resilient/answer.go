@@ -12,7 +12,7 @@ import (
 // answer returns the error of a call's last attempt as the caller sees it.
 func (s *Store) answer(ctx context.Context, a *attempt) error {
 	switch {
-	case a.err == nil || a.refusal != notRefused:
+	case a.err == nil:
 		return a.err
 	case a.class == Missing:
 		return s.missed(a.err)
@@ -72,7 +72,7 @@ type refusals struct {
 
 // openRefusal is the error for one opening of the breaker.
 type openRefusal struct {
-	opening error
+	opening *breaker.OpenError
 	err     Error
 }
 
@@ -85,12 +85,13 @@ func (r *refusals) init(op Op, name string) {
 // open returns the error for the refusal of the breaker, of which there is one
 // per opening.
 func (r *refusals) open(refused error) error {
-	last := r.last.Load()
-	if last == nil || last.opening != refused { //nolint:errorlint // the same opening, not the same kind
-		last = &openRefusal{refused, Error{Op: r.op, Store: r.name, Class: Refused, Err: refused}}
-		if _, prebuilt := refused.(*breaker.OpenError); prebuilt { //nolint:errorlint // as Allow returns it
-			r.last.Store(last)
-		}
+	opening, ok := refused.(*breaker.OpenError) //nolint:errorlint // as Allow returns it
+	if last := r.last.Load(); ok && last != nil && last.opening == opening {
+		return &last.err
+	}
+	last := &openRefusal{opening, Error{Op: r.op, Store: r.name, Class: Refused, Err: refused}}
+	if ok {
+		r.last.Store(last)
 	}
 	return &last.err
 }

@@ -52,6 +52,8 @@ func (s *Store) do(ctx context.Context, r *request, call func(context.Context) e
 // returns the error as the caller sees it.
 func (s *Store) settle(ctx context.Context, a *attempt, call func(context.Context) error) error {
 	switch {
+	case a.refusal != notRefused:
+		return a.err
 	case a.err == nil:
 		s.budget.earn()
 		return nil
