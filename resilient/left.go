@@ -11,8 +11,7 @@ import (
 // is closed when that call has ended; nil for any other error. Until then a
 // write may still be applied.
 func Left(err error) <-chan struct{} {
-	var l *leftError
-	if errors.As(err, &l) {
+	if l, ok := errors.AsType[*leftError](err); ok {
 		return l.done
 	}
 	return nil

@@ -120,7 +120,10 @@ func (b *bench) callTargets(closed, refused []measured) {
 		named(closed, storeTimed), bare, 200, 1)
 	difference("Get through `failover` of two, `Timeout: -1`, over the `Store`", "<= 30 ns, 0 allocations",
 		named(closed, groupCall), store, 30, 0)
-	r := named(refused, storeRefused)
-	b.check("refusal by a `Store` whose breaker is open", "<= 15 ns, 0 allocations",
-		fmt.Sprintf("%s ns, %s", nanoseconds(r.ns[1].median()), allocations(r.allocs)), r.ns[1].median() <= 15 && r.allocs == 0)
+	refusal := func(what string, r measured) {
+		ns := r.ns[1].median()
+		b.check(what, "<= 15 ns, 0 allocations", fmt.Sprintf("%s ns, %s", nanoseconds(ns), allocations(r.allocs)), ns <= 15 && r.allocs == 0)
+	}
+	refusal("refusal by an open breaker", named(refused, breakerRefused))
+	refusal("the same through a `Store`, whose error names the call", named(refused, storeRefused))
 }

@@ -160,7 +160,7 @@ func (b *bench) refusals() []way {
 	eap := eapache.New(1, 1, time.Hour)
 	_ = eap.Run(func() error { return errDown })
 	ways := []way{
-		{name: "`Breaker.Allow`", call: func(context.Context) error { _, err := alone.Allow(); return err }},
+		{name: breakerRefused, call: func(context.Context) error { _, err := alone.Allow(); return err }},
 		getOf(storeRefused, ours),
 		{name: gobreakerCall, call: func(context.Context) error {
 			_, err := gb.Execute(func() ([]byte, error) { return nil, nil })
@@ -178,7 +178,11 @@ func (b *bench) refusals() []way {
 	return ways
 }
 
-const storeRefused = "`Store`"
+// Names of ways to be refused that targets are about.
+const (
+	breakerRefused = "`Breaker.Allow`"
+	storeRefused   = "`Store`"
+)
 
 // detours are the ways to a second store while the first one is known to be
 // away.
