@@ -18,6 +18,8 @@ type bench struct {
 	rounds int           // of each comparison
 	slice  time.Duration // that a way gets in each round
 
+	idle storeCosts // measured before anything else runs
+
 	text    document // of the sections
 	targets []target
 	plots   map[string]string // file name -> SVG
