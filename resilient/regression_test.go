@@ -2,6 +2,7 @@ package resilient
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -55,4 +56,36 @@ func TestRegression_AHealthErrorWhoseMethodsPanicEndsTheProcess(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Somebody who wants no check after the first one writes the longest interval.
+func TestRegression_TheLongestIntervalIsNoTimeAtAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 20 { // half of them, by their jitter
+			f := newFake()
+			s := wrap(t, f, Config{Probe: Probe{Interval: math.MaxInt64}})
+			time.Sleep(24 * time.Hour)
+			require.Equal(t, Up, s.Status().Condition)
+			require.Equal(t, 1, f.count(OpHealth))
+		}
+	})
+}
+
+func TestRegression_TheLongTimeoutOfALongTimeoutIsNoTimeAtAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.list = func(ctx context.Context, _ string) ([]string, error) {
+			select {
+			case <-time.After(time.Second):
+				return nil, nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		cfg := quiet()
+		cfg.Timeout = 1<<64/10 + 1 // ten times that is 2^64 + 4
+		s := wrap(t, f, cfg)
+		_, err := s.List(t.Context(), "")
+		require.NoError(t, err)
+	})
 }
