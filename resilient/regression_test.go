@@ -58,6 +58,21 @@ func TestRegression_AHealthErrorWhoseMethodsPanicEndsTheProcess(t *testing.T) {
 	}
 }
 
+func TestRegression_AClassifierThatSaysCanceledHidesAnOutage(t *testing.T) {
+	for _, class := range []Class{Canceled, Failed + 1} {
+		cfg := quiet()
+		cfg.Classify = func(error) Class { return class }
+		cfg.Breaker.Failures = 2
+		s := wrap(t, answers(errBroken), cfg)
+		_, err := s.GetRaw(t.Context(), "k")
+		require.ErrorIs(t, err, ErrUnavailable, "nobody has left: %v", class)
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, Failed, e.Class)
+		require.ErrorIs(t, s.SetRaw(t.Context(), "k", nil), ErrAmbiguous)
+	}
+}
+
 // Somebody who wants no check after the first one writes the longest interval.
 func TestRegression_TheLongestIntervalIsNoTimeAtAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
