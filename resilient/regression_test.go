@@ -73,6 +73,21 @@ func TestRegression_AClassifierThatSaysCanceledHidesAnOutage(t *testing.T) {
 	}
 }
 
+func TestRegression_ABatchDeleteThatStoppedHalfWayMatchesRefused(t *testing.T) {
+	f := &batchFake{fake: newFake()}
+	f.batchDel = func(_ context.Context, keys []string) error {
+		delete(f.data, keys[0])
+		return ErrNotFound // and stops at the key that is not there
+	}
+	f.del = func(context.Context, string) error { return ErrRefused }
+	s := wrap(t, f, quiet())
+	require.NoError(t, s.SetRaw(t.Context(), "a", []byte("v")))
+	err := s.BatchDelete(t.Context(), []string{"a", "b"})
+	require.Empty(t, f.keys())
+	require.ErrorIs(t, err, ErrAmbiguous)
+	require.NotErrorIs(t, err, ErrRefused)
+}
+
 // Somebody who wants no check after the first one writes the longest interval.
 func TestRegression_TheLongestIntervalIsNoTimeAtAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -103,4 +118,25 @@ func TestRegression_TheLongTimeoutOfALongTimeoutIsNoTimeAtAll(t *testing.T) {
 		_, err := s.List(t.Context(), "")
 		require.NoError(t, err)
 	})
+}
+
+func TestRegression_AWriteThatMayHaveBeenAppliedMatchesRefused(t *testing.T) {
+	f, n := newFake(), 0
+	f.set = func(context.Context, string, []byte) error {
+		if n++; n > 1 {
+			return ErrRefused
+		}
+		return nil
+	}
+	err := wrap(t, f, quiet()).BatchSetRaw(t.Context(), map[string][]byte{"a": nil, "b": nil})
+	require.ErrorIs(t, err, ErrAmbiguous)
+	require.NotErrorIs(t, err, ErrRefused, "a was written")
+}
+
+func TestRegression_AWriteThatMayHaveBeenAppliedMatchesRefusedWhenItIsTriedAgain(t *testing.T) {
+	cfg := retrying(2)
+	cfg.Retry.AmbiguousWrites = true
+	err := wrap(t, inTurn(errBroken, ErrRefused), cfg).SetRaw(t.Context(), "k", nil)
+	require.ErrorIs(t, err, ErrAmbiguous)
+	require.NotErrorIs(t, err, ErrRefused, "the first attempt may have been applied")
 }
