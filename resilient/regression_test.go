@@ -140,3 +140,22 @@ func TestRegression_AWriteThatMayHaveBeenAppliedMatchesRefusedWhenItIsTriedAgain
 	require.ErrorIs(t, err, ErrAmbiguous)
 	require.NotErrorIs(t, err, ErrRefused, "the first attempt may have been applied")
 }
+
+// A call that Detach has left may end at any time, and its caller uses the
+// Receipt by then. (The race detector sees it.)
+func TestRegression_ADetachedStoreWritesTheReceiptOfACallerWhoHasLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.get = func(context.Context, string) ([]byte, error) { time.Sleep(time.Second); return nil, nil }
+		inner := wrap(t, f, quiet())
+		cfg := quiet()
+		cfg.Timeout = 100 * time.Millisecond
+		s := wrap(t, Detach(inner, 0), cfg)
+		receipt := Receipt{}
+		_, err := s.GetRaw(WithReceipt(t.Context(), &receipt), "k")
+		require.ErrorIs(t, err, ErrTimeout)
+		receipt.Store = "mine"
+		time.Sleep(2 * time.Second)
+		require.Equal(t, "mine", receipt.Store)
+	})
+}
