@@ -100,10 +100,10 @@ func memberFaults(members []resilient.KVWithHealth) []error {
 // hasIdentity reports whether kv can be told from another store by comparing:
 // pointers to types of no size may be equal though the stores are not the same.
 func hasIdentity(kv resilient.KV) bool {
-	t := reflect.TypeOf(kv)
-	if !t.Comparable() {
+	if !reflect.ValueOf(kv).Comparable() { // the value, not the type: a struct may hold a map in an interface
 		return false
 	}
+	t := reflect.TypeOf(kv)
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}

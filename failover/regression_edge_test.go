@@ -1,0 +1,74 @@
+package failover_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfastkv/holdfast/failover"
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// nested makes each member of a rig a group of its own.
+func nested(t *testing.T, groups *[]*failover.KV) func(int, resilient.KVWithHealth) resilient.KVWithHealth {
+	return func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+		g, err := failover.New(failover.Config{Name: fmt.Sprint("inner-", i)}, kv)
+		require.NoError(t, err)
+		if groups != nil {
+			*groups = append(*groups, g)
+		}
+		return g
+	}
+}
+
+// The members of a group are called side by side, and may be called after the
+// caller has gone. (The race detector sees it.)
+// ends is a store that ends the goroutine of a call, as t.FailNow does.
+type toy map[string][]byte
+
+func (toy) GetRaw(context.Context, string) ([]byte, error) { return nil, resilient.ErrNotFound }
+func (toy) SetRaw(context.Context, string, []byte) error   { return nil }
+func (toy) Delete(context.Context, string) error           { return nil }
+func (toy) List(context.Context, string) ([]string, error) { return []string{}, nil }
+func (toy) Health(context.Context) error                   { return nil }
+func (toy) Close() error                                   { return nil }
+
+type dressed struct{ resilient.KVWithHealth }
+
+func TestRegression_AStoreThatCannotBeComparedPanicsInNew(t *testing.T) {
+	kv, err := failover.New(failover.Config{}, dressed{toy{}}, dressed{toy{}})
+	require.NoError(t, err)
+	require.NoError(t, kv.Close())
+	c, err := failover.WithCache(dressed{toy{}}, dressed{toy{}}, failover.CacheConfig{})
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+}
+
+// meddling is a ctx of the user's own that does something when it is asked for
+// its deadline.
+type meddling struct {
+	context.Context
+	do func()
+}
+
+func (m meddling) Deadline() (time.Time, bool) {
+	m.do()
+	return time.Now().Add(time.Hour), true
+}
+
+func TestRegression_ABatchThatACachesStoreTookInPartMatchesRefused(t *testing.T) {
+	n := 0
+	kv := &hooked{KVWithHealth: plain{openMem(t)}, set: func(context.Context, string, []byte) error {
+		if n++; n > 1 {
+			return resilient.ErrRefused
+		}
+		return nil
+	}}
+	c := withCache(t, kv, openMem(t), failover.CacheConfig{})
+	err := c.BatchSetRaw(t.Context(), map[string][]byte{"a": nil, "b": nil})
+	require.ErrorIs(t, err, resilient.ErrAmbiguous)
+	require.NotErrorIs(t, err, resilient.ErrRefused)
+}
