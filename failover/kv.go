@@ -58,10 +58,11 @@ func New(cfg Config, members ...resilient.KVWithHealth) (*KV, error) {
 	}
 	cfg = cfg.withDefaults()
 	f := &KV{
-		cfg: cfg, overlay: newOverlay(), backlog: newBacklog(len(members)), journal: cfg.Journal, began: time.Now(),
+		cfg: cfg, backlog: newBacklog(len(members)), journal: cfg.Journal, began: time.Now(),
 		forgets: forgetter{wake: make(chan struct{}, 1)},
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
+	f.overlay = newOverlay(f.ctx.Done())
 	if err := f.start(members); err != nil {
 		f.cancel()
 		return nil, err

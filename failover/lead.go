@@ -27,7 +27,10 @@ func (f *KV) write(ctx context.Context, op resilient.Op, err error, entries []*e
 // that may come to be owed, published before anything is sent.
 func (f *KV) lead(ctx context.Context, w *spread) outcome {
 	w.stripes = f.overlay.stripesOf(w.entries)
-	if err := f.overlay.lock(ctx, w.stripes); err != nil {
+	switch err := f.overlay.lock(ctx, w.stripes); {
+	case errors.Is(err, resilient.ErrClosed):
+		return outcome{err: &Error{Op: w.op, Class: resilient.Refused, reason: err}}
+	case err != nil:
 		return outcome{err: err}
 	}
 	if err := w.prepare(); err != nil {

@@ -3,7 +3,9 @@ package failover_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -26,6 +28,53 @@ func nested(t *testing.T, groups *[]*failover.KV) func(int, resilient.KVWithHeal
 
 // The members of a group are called side by side, and may be called after the
 // caller has gone. (The race detector sees it.)
+func TestRegression_AWriteThatMeetsCloseHangsForEver(t *testing.T) {
+	var calls atomic.Int32
+	entered, closed := make(chan struct{}), make(chan struct{})
+	synctest.Test(t, func(t *testing.T) {
+		entered, closed = make(chan struct{}), make(chan struct{})
+		r := newRig(t, 2, func(cfg *failover.Config) {
+			cfg.Member.Keys = func(key string) error {
+				if key == "slow" && calls.Add(1) == 1 {
+					close(entered)
+					<-closed // the goroutine is not scheduled again before
+				}
+				return nil
+			}
+		}, nil)
+		ended := make(chan error, 1)
+		go func() { ended <- r.kv.SetRaw(context.Background(), "slow", nil) }()
+		<-entered
+		require.NoError(t, r.kv.Close())
+		close(closed)
+		select {
+		case err := <-ended:
+			require.ErrorIs(t, err, resilient.ErrClosed)
+			require.ErrorIs(t, err, resilient.ErrRefused)
+		case <-time.After(time.Hour):
+			require.Fail(t, "it hangs")
+		}
+	})
+}
+
+func TestRegression_FlushOutlastsClose(t *testing.T) {
+	inRigOf(t, 2, unbreakable, keptOpen, func(r *rig) {
+		r.faults[0].AckLost(1)
+		r.set("k", "v") // ambiguous there: its hand-back has to wait
+		r.faults[0].FailWrites(nil)
+		ended := make(chan error, 1)
+		go func() { ended <- r.kv.Flush(context.Background()) }()
+		time.Sleep(100 * time.Millisecond)
+		require.ErrorIs(t, r.kv.Close(), failover.ErrOwed)
+		select {
+		case err := <-ended:
+			require.Error(t, err)
+		case <-time.After(time.Hour):
+			require.Fail(t, "it hangs")
+		}
+	})
+}
+
 // ends is a store that ends the goroutine of a call, as t.FailNow does.
 type toy map[string][]byte
 
