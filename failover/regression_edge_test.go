@@ -96,6 +96,28 @@ func TestRegression_AStoreThatCannotBeComparedPanicsInNew(t *testing.T) {
 	require.NoError(t, c.Close())
 }
 
+func TestRegression_AMemberThatIsDistrustedWhileItIsAskedSaysNotFound(t *testing.T) {
+	for name, call := range map[string]func(context.Context, *rig) error{
+		"list":  func(ctx context.Context, r *rig) error { _, err := r.kv.List(ctx, ""); return err },
+		"batch": func(ctx context.Context, r *rig) error { _, err := r.kv.BatchGetRaw(ctx, []string{"none"}); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, 2, unbreakable, func(r *rig) {
+				r.faults[1].FailWrites(nil)
+				r.set("k", "w")
+				r.faults[0].FailReads(nil)
+				calls := r.faults[0].Calls()
+				err := call(meddling{r.ctx, func() {
+					if r.faults[0].Calls() > calls { // it is the second one's turn
+						_, _ = r.kv.Discard(r.name(1))
+					}
+				}}, r)
+				require.NotErrorIs(t, err, resilient.ErrNotFound, "neither of these calls has such an answer")
+			})
+		})
+	}
+}
+
 // meddling is a ctx of the user's own that does something when it is asked for
 // its deadline.
 type meddling struct {
