@@ -28,6 +28,40 @@ func nested(t *testing.T, groups *[]*failover.KV) func(int, resilient.KVWithHeal
 
 // The members of a group are called side by side, and may be called after the
 // caller has gone. (The race detector sees it.)
+func TestRegression_AWriteThatPrimaryOnlyHasNoPlaceForSaysReadOnly(t *testing.T) {
+	inRig(t, 2, both(primaryOnly, func(cfg *failover.Config) { cfg.Member.MaxInFlight = 1 }), func(r *rig) {
+		r.faults[0].Latency(500 * time.Millisecond)
+		slow := make(chan struct{})
+		go func() {
+			defer close(slow)
+			r.set("k", "v")
+		}()
+		time.Sleep(100 * time.Millisecond)
+		err := r.kv.SetRaw(r.ctx, "other", nil)
+		require.ErrorIs(t, err, resilient.ErrBusy)
+		require.NotErrorIs(t, err, failover.ErrReadOnly, "the first member is there")
+		<-slow
+	})
+}
+
+func TestRegression_ALoadSpikeInHandoffIsAFailover(t *testing.T) {
+	inRig(t, 2, both(handoff, func(cfg *failover.Config) { cfg.Member.MaxInFlight = 1 }), func(r *rig) {
+		r.set("k", "v")
+		r.faults[0].Latency(500 * time.Millisecond)
+		slow := make(chan struct{})
+		go func() {
+			defer close(slow)
+			r.reads("k", "v")
+		}()
+		time.Sleep(100 * time.Millisecond)
+		require.ErrorIs(t, r.kv.SetRaw(r.ctx, "k", []byte("w")), resilient.ErrBusy)
+		require.Empty(t, r.kv.Owed())
+		<-slow
+		r.lacks(1, "k")
+		r.reads("k", "v")
+	})
+}
+
 func TestRegression_AWriteThatMeetsCloseHangsForEver(t *testing.T) {
 	var calls atomic.Int32
 	entered, closed := make(chan struct{}), make(chan struct{})
