@@ -3,6 +3,7 @@ package failover_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -110,6 +111,41 @@ func TestRegression_FlushOutlastsClose(t *testing.T) {
 }
 
 // ends is a store that ends the goroutine of a call, as t.FailNow does.
+func TestRegression_RebuildSaysThatAKeyIsCopiedWhoseCallEndedItsGoroutine(t *testing.T) {
+	inRig(t, 2, both(unbreakable, incompleteMirror), func(r *rig) {
+		for n := range 20 {
+			require.NoError(t, r.stores[0].SetRaw(r.ctx, fmt.Sprint(n), []byte("v")))
+		}
+		r.faults[1].GoexitNext(1)
+		err := make(chan error, 1)
+		go func() {
+			ended := fmt.Errorf("its goroutine was ended")
+			defer func() { err <- ended }()
+			ended = r.kv.Rebuild(r.ctx, r.name(1), nil)
+		}()
+		if <-err == nil {
+			for n := range 20 {
+				r.holds(1, fmt.Sprint(n), "v")
+			}
+		}
+		require.NoError(t, r.kv.Rebuild(r.ctx, r.name(1), nil))
+	})
+}
+
+func TestRegression_AProgressOfRebuildIsToldOnSeveralGoroutinesAtOnce(t *testing.T) {
+	inRig(t, 2, both(unbreakable, incompleteMirror), func(r *rig) {
+		for n := range 1000 {
+			require.NoError(t, r.stores[0].SetRaw(r.ctx, fmt.Sprint(n), []byte("v")))
+		}
+		var told []int
+		require.NoError(t, r.kv.Rebuild(r.ctx, r.name(1), func(done int) {
+			told = append(told, done)
+			runtime.Gosched()
+		}))
+		require.IsIncreasing(t, told)
+	})
+}
+
 type toy map[string][]byte
 
 func (toy) GetRaw(context.Context, string) ([]byte, error) { return nil, resilient.ErrNotFound }
