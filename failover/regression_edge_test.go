@@ -63,6 +63,23 @@ func TestRegression_ALoadSpikeInHandoffIsAFailover(t *testing.T) {
 	})
 }
 
+func TestRegression_ACallWhoseCtxHadEndedIsToldAsAnAmbiguousFailure(t *testing.T) {
+	for name, mode := range map[string]func(*failover.Config){"handoff": handoff, "primary only": primaryOnly} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, 2, mode, func(r *rig) {
+				ended, cancel := context.WithCancel(r.ctx)
+				cancel()
+				r.events.Reset()
+				require.Equal(t, context.Canceled, r.kv.SetRaw(ended, "k", nil))
+				done := r.events.Of(resilient.KindDone)
+				require.Len(t, done, 1)
+				require.Equal(t, resilient.Canceled, done[0].Class)
+				require.False(t, done[0].Ambiguous)
+			})
+		})
+	}
+}
+
 func TestRegression_AWriteThatMeetsCloseHangsForEver(t *testing.T) {
 	var calls atomic.Int32
 	entered, closed := make(chan struct{}), make(chan struct{})
