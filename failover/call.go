@@ -66,6 +66,16 @@ type call struct {
 	start time.Time // zero without an observer
 }
 
+// unsigned returns ctx for calls that are made side by side or may outlast the
+// caller's: the Receipt, which a group or a cache below would write into, is not
+// theirs.
+func unsigned(ctx context.Context) context.Context {
+	if resilient.ReceiptFrom(ctx) == nil {
+		return ctx
+	}
+	return resilient.WithReceipt(ctx, nil)
+}
+
 func (f *KV) begin(op resilient.Op) call {
 	c := call{op: op}
 	if f.cfg.Observer != nil {

@@ -157,6 +157,7 @@ func (e *entry) record(seq uint64) Record {
 
 // detach returns a ctx for the calls of a write that outlives its caller's.
 func detach(ctx context.Context) (calls context.Context, end func()) {
+	ctx = unsigned(ctx)
 	if ctx.Done() == nil {
 		return ctx, func() {}
 	}

@@ -37,7 +37,7 @@ func (f *KV) Rebuild(ctx context.Context, member string, progress func(done int)
 		return fmt.Errorf("failover: rebuild: %s is being rebuilt already", member)
 	}
 	defer p.rebuilding.Store(false)
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(unsigned(ctx))
 	defer cancel()
 	defer context.AfterFunc(f.ctx, cancel)() // Close ends it
 	r := &rebuild{f: f, p: p, first: f.peers[0], progress: progress, tick: make(chan struct{}, 1)}

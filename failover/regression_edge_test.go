@@ -29,6 +29,21 @@ func nested(t *testing.T, groups *[]*failover.KV) func(int, resilient.KVWithHeal
 
 // The members of a group are called side by side, and may be called after the
 // caller has gone. (The race detector sees it.)
+func TestRegression_TheMembersOfAGroupOfGroupsWriteTheCallersReceipt(t *testing.T) {
+	inRigOf(t, 2, nil, nested(t, nil), func(r *rig) {
+		var receipt resilient.Receipt
+		ctx := resilient.WithReceipt(r.ctx, &receipt)
+		require.NoError(t, r.kv.SetRaw(ctx, "k", []byte("v")))
+		require.Equal(t, "failover", receipt.Store)
+		r.faults[1].Latency(100 * time.Millisecond) // more than Straggle
+		require.NoError(t, r.kv.SetRaw(ctx, "k", []byte("w")))
+		require.Equal(t, resilient.Receipt{Store: "failover", Owed: 1}, receipt)
+		receipt.Store = "mine"
+		time.Sleep(time.Second)
+		require.Equal(t, "mine", receipt.Store, "the call has returned long ago")
+	})
+}
+
 func TestRegression_AWriteThatPrimaryOnlyHasNoPlaceForSaysReadOnly(t *testing.T) {
 	inRig(t, 2, both(primaryOnly, func(cfg *failover.Config) { cfg.Member.MaxInFlight = 1 }), func(r *rig) {
 		r.faults[0].Latency(500 * time.Millisecond)
