@@ -46,8 +46,7 @@ func (f *KV) batchGet(ctx context.Context, r *read, keys []string) (map[string][
 			continue
 		}
 		var values map[string][]byte
-		over, err := r.ask(ctx, p, left, func(ctx context.Context, p *peer) (err error) {
-			complete := p.complete.Load()
+		over, err := r.ask(ctx, p, left, func(ctx context.Context, p *peer, complete bool) (err error) {
 			values, err = p.m.BatchGetRaw(ctx, rest)
 			if err == nil && len(values) < len(rest) && !complete {
 				return resilient.ErrNotFound

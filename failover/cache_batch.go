@@ -84,7 +84,7 @@ func oneAfterAnother(keys []string, write func(key string) error) error {
 	for i, key := range keys {
 		err := write(key)
 		if err != nil && i > 0 && !errors.Is(err, resilient.ErrAmbiguous) {
-			return fmt.Errorf("%w: %w", resilient.ErrAmbiguous, err)
+			return fmt.Errorf("%w: %w", resilient.ErrAmbiguous, ambiguous(err))
 		}
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/holdfastkv/holdfast/resilient"
@@ -65,6 +66,16 @@ type call struct {
 	start time.Time // zero without an observer
 }
 
+// unsigned returns ctx for calls that are made side by side or may outlast the
+// caller's: the Receipt, which a group or a cache below would write into, is not
+// theirs.
+func unsigned(ctx context.Context) context.Context {
+	if resilient.ReceiptFrom(ctx) == nil {
+		return ctx
+	}
+	return resilient.WithReceipt(ctx, nil)
+}
+
 func (f *KV) begin(op resilient.Op) call {
 	c := call{op: op}
 	if f.cfg.Observer != nil {
@@ -89,8 +100,11 @@ func (f *KV) done(ctx context.Context, c call, o outcome) {
 	if r == nil && f.cfg.Observer == nil {
 		return
 	}
-	store := ""
-	switch class := classOfCall(o.err); {
+	store, class := "", classOfCall(o.err)
+	if _, own := o.err.(*Error); !own && o.err != nil && ctx.Err() != nil && errors.Is(o.err, ctx.Err()) {
+		class = resilient.Canceled // before anything was sent
+	}
+	switch {
 	case o.served != nil:
 		store = o.served.name
 	case class == resilient.OK || class == resilient.Missing:
@@ -103,11 +117,10 @@ func (f *KV) done(ctx context.Context, c call, o outcome) {
 		return
 	}
 	now := time.Now()
-	class := classOfCall(o.err)
 	f.tell(ctx, resilient.Event{
 		Kind: resilient.KindDone, Time: now, Store: store, Op: c.op, Class: class, Duration: now.Sub(c.start),
 		Count: o.owed.Len(), Degraded: o.degraded(),
-		Ambiguous: c.op.Writes() && (class == resilient.Failed || class == resilient.Canceled), Err: o.err,
+		Ambiguous: c.op.Writes() && errors.Is(o.err, resilient.ErrAmbiguous), Err: o.err,
 	})
 }
 

@@ -116,7 +116,7 @@ func (f *KV) quiesce() bool {
 	quiet := make(chan struct{})
 	go func() {
 		for i := range f.overlay.stripes {
-			_ = f.overlay.stripes[i].lock(context.Background())
+			f.overlay.stripes[i].key <- struct{}{}
 		}
 		f.work.Wait()
 		close(quiet)

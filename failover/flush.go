@@ -17,7 +17,7 @@ func (f *KV) Flush(ctx context.Context) error {
 	if f.closing.Load() {
 		return resilient.ErrClosed
 	}
-	return f.flush(ctx)
+	return f.flush(unsigned(ctx))
 }
 
 func (f *KV) flush(ctx context.Context) error {

@@ -58,10 +58,11 @@ func New(cfg Config, members ...resilient.KVWithHealth) (*KV, error) {
 	}
 	cfg = cfg.withDefaults()
 	f := &KV{
-		cfg: cfg, overlay: newOverlay(), backlog: newBacklog(len(members)), journal: cfg.Journal, began: time.Now(),
+		cfg: cfg, backlog: newBacklog(len(members)), journal: cfg.Journal, began: time.Now(),
 		forgets: forgetter{wake: make(chan struct{}, 1)},
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
+	f.overlay = newOverlay(f.ctx.Done())
 	if err := f.start(members); err != nil {
 		f.cancel()
 		return nil, err
@@ -100,10 +101,10 @@ func memberFaults(members []resilient.KVWithHealth) []error {
 // hasIdentity reports whether kv can be told from another store by comparing:
 // pointers to types of no size may be equal though the stores are not the same.
 func hasIdentity(kv resilient.KV) bool {
-	t := reflect.TypeOf(kv)
-	if !t.Comparable() {
+	if !reflect.ValueOf(kv).Comparable() { // the value, not the type: a struct may hold a map in an interface
 		return false
 	}
+	t := reflect.TypeOf(kv)
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}

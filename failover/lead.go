@@ -27,7 +27,10 @@ func (f *KV) write(ctx context.Context, op resilient.Op, err error, entries []*e
 // that may come to be owed, published before anything is sent.
 func (f *KV) lead(ctx context.Context, w *spread) outcome {
 	w.stripes = f.overlay.stripesOf(w.entries)
-	if err := f.overlay.lock(ctx, w.stripes); err != nil {
+	switch err := f.overlay.lock(ctx, w.stripes); {
+	case errors.Is(err, resilient.ErrClosed):
+		return outcome{err: &Error{Op: w.op, Class: resilient.Refused, reason: err}}
+	case err != nil:
 		return outcome{err: err}
 	}
 	if err := w.prepare(); err != nil {
@@ -154,6 +157,7 @@ func (e *entry) record(seq uint64) Record {
 
 // detach returns a ctx for the calls of a write that outlives its caller's.
 func detach(ctx context.Context) (calls context.Context, end func()) {
+	ctx = unsigned(ctx)
 	if ctx.Done() == nil {
 		return ctx, func() {}
 	}

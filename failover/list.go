@@ -26,8 +26,8 @@ func (f *KV) List(ctx context.Context, prefix string) ([]string, error) {
 // list copies the overlay before each attempt: a write that is handed back
 // meanwhile is then in the one or in the other.
 func (f *KV) list(ctx context.Context, r *read, prefix string) (keys []string, err error) {
-	call := func(ctx context.Context, p *peer) error {
-		if !p.complete.Load() {
+	call := func(ctx context.Context, p *peer, complete bool) error {
+		if !complete {
 			return resilient.ErrNotFound
 		}
 		keys, err = p.m.List(ctx, prefix)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/holdfastkv/holdfast/resilient"
 )
 
 // stripeCount is how many key locks a group has. Two keys that share one wait
@@ -27,7 +29,8 @@ type overlay struct {
 }
 
 type stripe struct {
-	key chan struct{}
+	key   chan struct{}
+	ended <-chan struct{} // closed when nobody is to wait for key any more
 
 	mu sync.Mutex // guards m and every entry in it
 	m  map[string]*entry
@@ -62,10 +65,10 @@ type recorded struct{ owed, remove Members }
 // there until the journal has forgotten it.
 func (e *entry) idle() bool { return e.owed|e.remove == 0 }
 
-func newOverlay() *overlay {
+func newOverlay(ended <-chan struct{}) *overlay {
 	o := &overlay{seed: maphash.MakeSeed()}
 	for i := range o.stripes {
-		o.stripes[i].key = make(chan struct{}, 1)
+		o.stripes[i].key, o.stripes[i].ended = make(chan struct{}, 1), ended
 		o.stripes[i].m = map[string]*entry{}
 	}
 	return o
@@ -88,7 +91,8 @@ func (o *overlay) stripesOf(entries []*entry) []int {
 	return slices.Compact(at)
 }
 
-// lock takes the key locks of the given stripes, or none and ctx's error.
+// lock takes the key locks of the given stripes, or none and ctx's error;
+// ErrClosed if they are not given back because the group is being closed.
 func (o *overlay) lock(ctx context.Context, at []int) error {
 	for n, i := range at {
 		if err := o.stripes[i].lock(ctx); err != nil {
@@ -116,6 +120,8 @@ func (s *stripe) lock(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-s.ended:
+		return resilient.ErrClosed
 	}
 }
 

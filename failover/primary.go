@@ -29,7 +29,13 @@ func (f *KV) writeToFirst(ctx context.Context, op resilient.Op, send func(contex
 	}
 	f.doubt(p, err)
 	e := &Error{Op: op, Class: resilient.Failed, Members: []*resilient.Error{memberError(op, p.name, err)}}
-	if refused(err) {
+	switch class := classOf(err); {
+	case !refused(err):
+	case errors.Is(err, resilient.ErrBusy):
+		e.Class, e.reason = resilient.Refused, resilient.ErrBusy
+	case class == resilient.Conflict: // by a member that is there
+		e.Class = resilient.Refused
+	default:
 		e.Class, e.reason = resilient.Refused, ErrReadOnly
 	}
 	return outcome{err: e}

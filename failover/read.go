@@ -39,11 +39,14 @@ func (r *read) next() (p *peer, left int) {
 // ask calls p within its share of the caller's time. It reports whether the
 // call is over, with the error to return. A call that returns ErrNotFound says
 // that p has not got all that was asked for.
-func (r *read) ask(ctx context.Context, p *peer, left int, call func(context.Context, *peer) error) (over bool, err error) {
+func (r *read) ask(ctx context.Context, p *peer, left int, call memberCall) (over bool, err error) {
 	r.tried = r.tried.with(p.i)
 	complete := p.complete.Load() // as it is when the member is asked, not when it has answered
-	return r.heed(ctx, p, complete, r.call(ctx, p, left, call))
+	return r.heed(ctx, p, complete, r.call(ctx, p, left, complete, call))
 }
+
+// memberCall asks one member, which is complete or not as long as it takes.
+type memberCall func(ctx context.Context, p *peer, complete bool) error
 
 // heed takes p's answer. It reports whether the call is over, with the error
 // to return.
@@ -80,18 +83,18 @@ func (r *read) skip(p *peer) {
 
 // call makes the call, with a shorter ctx if p's own Timeout leaves more than
 // its share.
-func (r *read) call(ctx context.Context, p *peer, left int, call func(context.Context, *peer) error) error {
+func (r *read) call(ctx context.Context, p *peer, left int, complete bool, call memberCall) error {
 	deadline, ok := ctx.Deadline()
 	if !ok || left <= 1 {
-		return call(ctx, p)
+		return call(ctx, p, complete)
 	}
 	part := share(time.Until(deadline), left)
 	if timeout := p.m.Timeout(r.op); timeout > 0 && timeout <= part {
-		return call(ctx, p)
+		return call(ctx, p, complete)
 	}
 	tctx := resilient.WithTimeout(ctx, part)
 	defer tctx.End()
-	return call(tctx, p)
+	return call(tctx, p, complete)
 }
 
 // failed returns the error of a call that nobody answered.
@@ -174,7 +177,7 @@ func (f *KV) getFromAny(ctx context.Context, c call, first *peer, complete bool,
 
 // get looks key up before each attempt: what is in the overlay is the answer.
 func (f *KV) get(ctx context.Context, r *read, key string) (value []byte, err error) {
-	call := func(ctx context.Context, p *peer) error {
+	call := func(ctx context.Context, p *peer, _ bool) error {
 		value, err = p.m.GetRaw(ctx, key)
 		return err
 	}

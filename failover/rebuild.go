@@ -18,9 +18,9 @@ const rebuildWorkers = 4
 // Rebuild makes a member of a mirror a full copy of the first one, under load:
 // it copies what the first has and removes what it has not. The member's misses
 // are no answers until that is done. progress, if not nil, is told now and then
-// how many keys are done. What Rebuild has copied when it fails or ctx ends stays;
-// called again, it goes through all keys again but sends only what differs. It
-// holds the keys of both members in memory.
+// how many keys are done, on the caller's goroutine. What Rebuild has copied when
+// it fails or ctx ends stays; called again, it goes through all keys again but
+// sends only what differs. It holds the keys of both members in memory.
 func (f *KV) Rebuild(ctx context.Context, member string, progress func(done int)) error {
 	p, err := f.named(member)
 	switch {
@@ -37,10 +37,10 @@ func (f *KV) Rebuild(ctx context.Context, member string, progress func(done int)
 		return fmt.Errorf("failover: rebuild: %s is being rebuilt already", member)
 	}
 	defer p.rebuilding.Store(false)
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(unsigned(ctx))
 	defer cancel()
 	defer context.AfterFunc(f.ctx, cancel)() // Close ends it
-	r := &rebuild{f: f, p: p, first: f.peers[0], progress: progress}
+	r := &rebuild{f: f, p: p, first: f.peers[0], progress: progress, tick: make(chan struct{}, 1)}
 	if err := r.run(ctx); err != nil {
 		return fmt.Errorf("failover: rebuild %s: %w", member, err)
 	}
@@ -53,6 +53,8 @@ type rebuild struct {
 	p, first *peer
 	progress func(done int)
 	done     atomic.Int64
+	told     int64         // of done, by progress
+	tick     chan struct{} // there is progress to tell
 }
 
 func (r *rebuild) run(ctx context.Context) error {
@@ -151,14 +153,38 @@ func (r *rebuild) each(ctx context.Context, keys []string) error {
 				}
 				if err := r.key(ctx, keys[n]); err != nil {
 					cancel(err)
-				} else if done := r.done.Add(1); r.progress != nil && done%100 == 0 {
-					r.progress(int(done))
+				} else if r.done.Add(1)%100 == 0 {
+					select {
+					case r.tick <- struct{}{}:
+					default:
+					}
 				}
 			}
 		})
 	}
-	wg.Wait()
+	ended := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(ended)
+	}()
+	r.tell(ended)
 	return context.Cause(ctx)
+}
+
+// tell tells of progress, on the goroutine that Rebuild was called on, until
+// ended is closed.
+func (r *rebuild) tell(ended <-chan struct{}) {
+	for over := false; !over; {
+		select {
+		case <-r.tick:
+		case <-ended:
+			over = true
+		}
+		if done := r.done.Load() / 100 * 100; done > r.told && r.progress != nil {
+			r.told = done
+			r.progress(int(done))
+		}
+	}
 }
 
 // key makes p equal to the first member at one key, under its lock. A key that
@@ -196,7 +222,7 @@ func (r *rebuild) copy(ctx context.Context, key string) error {
 	if want == nil && planted("keepunlisted") {
 		return nil
 	}
-	if err = r.p.give(ctx, key, want, want == nil); err == nil || refused(err) {
+	if err = apart(func() error { return r.p.give(ctx, key, want, want == nil) }); err == nil || refused(err) {
 		return err
 	}
 	// It may be applied at any time from now on: p is owed the version, and
@@ -221,7 +247,11 @@ func (r *rebuild) owe(e *entry, cause error) error {
 
 // get returns the value of key at p; nil if it has none.
 func get(ctx context.Context, p *peer, key string) ([]byte, error) {
-	value, err := p.m.GetRaw(ctx, key)
+	var value []byte
+	err := apart(func() (err error) {
+		value, err = p.m.GetRaw(ctx, key)
+		return err
+	})
 	switch {
 	case classOf(err) == resilient.Missing:
 		return nil, nil
@@ -231,4 +261,16 @@ func get(ctx context.Context, p *peer, key string) ([]byte, error) {
 		return []byte{}, nil
 	}
 	return value, nil
+}
+
+// apart makes call on a goroutine of its own, which the store may end: a key
+// whose call did not return is not done.
+func apart(call func() error) error {
+	err, ended := errExited, make(chan struct{})
+	go func() {
+		defer close(ended)
+		err = call()
+	}()
+	<-ended
+	return err
 }

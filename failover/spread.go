@@ -28,7 +28,7 @@ type spread struct {
 	acked   Members     // answered OK
 	unsure  Members     // may have applied it
 	errs    []*resilient.Error
-	fault   error // why no more waves are sent: the journal has failed
+	fault   error // why no more waves are sent: the journal has failed, or a member is busy
 
 	waitFor *peer     // the leader that until belongs to
 	until   time.Time // when the wait for the next answer is over; zero = never
@@ -276,6 +276,9 @@ func (w *spread) take(r result) {
 	case refused(err), planted("ambrefuse"):
 		if w.inTurn && p.i != 0 {
 			w.mark(p, false)
+		}
+		if w.inTurn && w.unsure|w.pending == 0 && errors.Is(err, resilient.ErrBusy) {
+			w.waves, w.fault = nil, resilient.ErrBusy // a load spike is no failover
 		}
 		return
 	default:

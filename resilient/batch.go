@@ -96,7 +96,7 @@ func (s *Store) batchSet(ctx context.Context, r *request, kv map[string][]byte) 
 		if s.batch != nil {
 			return s.batch.BatchSetRaw(ctx, kv)
 		}
-		return eachKey(ctx, slices.Sorted(maps.Keys(kv)), func(key string) error {
+		return eachKey(ctx, slices.Sorted(maps.Keys(kv)), false, func(key string) error {
 			return s.kv.SetRaw(ctx, key, kv[key])
 		})
 	})
@@ -119,13 +119,15 @@ func withoutNil(kv map[string][]byte) map[string][]byte {
 func (s *Store) batchRemove(ctx context.Context, r *request, keys []string) error {
 	r.empty = len(keys) == 0
 	return s.do(ctx, r, func(ctx context.Context) error {
+		stopped := false
 		if s.batch != nil {
 			// A store that calls a missing key a miss may have stopped there.
-			if err := s.batch.BatchDelete(ctx, keys); err == nil || s.classify(err) != Missing {
+			err := s.batch.BatchDelete(ctx, keys)
+			if stopped = err != nil && s.classify(err) == Missing; !stopped {
 				return err
 			}
 		}
-		return eachKey(ctx, keys, func(key string) error {
+		return eachKey(ctx, keys, stopped, func(key string) error {
 			if err := s.kv.Delete(ctx, key); err != nil && s.classify(err) != Missing {
 				return err
 			}
@@ -134,16 +136,16 @@ func (s *Store) batchRemove(ctx context.Context, r *request, keys []string) erro
 	})
 }
 
-// eachKey writes the keys one after another. It says so if some were written
-// before one failed.
-func eachKey(ctx context.Context, keys []string, write func(key string) error) error {
+// eachKey writes the keys one after another. It says so if some were written,
+// or may have been (begun), before one failed.
+func eachKey(ctx context.Context, keys []string, begun bool, write func(key string) error) error {
 	for i, key := range keys {
 		err := ctx.Err()
 		if err == nil {
 			err = write(key)
 		}
-		if err != nil && i > 0 {
-			return &partialError{done: i, of: len(keys), err: err}
+		if err != nil && (begun || i > 0) {
+			return &partialError{maybeApplied{err}, i, len(keys), begun}
 		} else if err != nil {
 			return err
 		}
@@ -151,14 +153,17 @@ func eachKey(ctx context.Context, keys []string, write func(key string) error) e
 	return nil
 }
 
-// partialError is a batch write of which some keys were written.
+// partialError is a batch write of which some keys were written, or may have
+// been before it began with the first one again.
 type partialError struct {
+	maybeApplied
 	done, of int
-	err      error
+	begun    bool
 }
 
 func (p *partialError) Error() string {
+	if p.begun {
+		return fmt.Sprintf("%v (some of %d keys may have been written before)", p.err, p.of)
+	}
 	return fmt.Sprintf("%v (%d of %d keys were written before)", p.err, p.done, p.of)
 }
-
-func (p *partialError) Unwrap() error { return p.err }

@@ -6,7 +6,8 @@ import (
 	"github.com/holdfastkv/holdfast/breaker"
 )
 
-// Config says how a Store guards what it wraps. The zero Config works.
+// Config says how a Store guards what it wraps. The zero Config works. A time
+// that is longer than 104 days is taken for that.
 type Config struct {
 	Name        string                 // in events, errors, metrics; "" = the backend's type name
 	Timeout     time.Duration          // one attempt at one key; 0 = 2s, negative = none
@@ -45,6 +46,11 @@ type Probe struct {
 // healthTimeout bounds a health check for which nothing else is said.
 const healthTimeout = 2 * time.Second
 
+// longest is what a timeout or an interval that is longer is taken for, 104
+// days: nobody waits for its end, and what is reckoned from it, ten times as
+// long for 64 members in turn, still is a time.Duration.
+const longest = time.Duration(1 << 53)
+
 // withDefaults returns c with each zero field replaced by its default and, in
 // the timeouts, "none" turned into 0.
 func (c Config) withDefaults() Config {
@@ -54,12 +60,14 @@ func (c Config) withDefaults() Config {
 	case c.Timeout < 0:
 		c.Timeout = 0
 	}
+	c.Timeout = min(c.Timeout, longest)
 	switch {
 	case c.LongTimeout == 0:
 		c.LongTimeout = 10 * c.Timeout
 	case c.LongTimeout < 0:
 		c.LongTimeout = 0
 	}
+	c.LongTimeout = min(c.LongTimeout, 10*longest)
 	if c.Breaker.Lease == 0 {
 		c.Breaker.Lease = max(c.Timeout, c.LongTimeout)
 	}
@@ -85,6 +93,9 @@ func (p Probe) withDefaults() Probe {
 	orDefault(&p.MaxDownInterval, max(30*time.Second, p.DownInterval))
 	orDefault(&p.Timeout, healthTimeout)
 	orDefault(&p.SlowAfter, min(time.Second, p.Timeout/2))
+	for _, d := range []*time.Duration{&p.Interval, &p.FastInterval, &p.DownInterval, &p.MaxDownInterval} {
+		*d = min(*d, longest)
+	}
 	orDefault(&p.Jitter, 0.25)
 	p.Jitter = max(p.Jitter, 0)
 	return p

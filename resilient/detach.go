@@ -144,6 +144,10 @@ func runDetached[T any](ctx context.Context, d *detached, op Op, call func(conte
 	if err := d.lane.enter(ctx); err != nil {
 		return none, err
 	}
+	within := ctx
+	if ReceiptFrom(ctx) != nil {
+		within = WithReceipt(ctx, nil) // the caller may have it back at any time
+	}
 	var value T // the goroutine's until done
 	p := &place{done: make(chan struct{}), err: errExited}
 	go func() {
@@ -153,7 +157,7 @@ func runDetached[T any](ctx context.Context, d *detached, op Op, call func(conte
 				p.err = &PanicError{Value: v}
 			}
 		}()
-		value, p.err = call(ctx)
+		value, p.err = call(within)
 	}()
 	if err := d.lane.wait(ctx, p); err != nil {
 		return none, &leftError{op: op, err: err, done: p.done}

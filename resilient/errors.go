@@ -98,3 +98,12 @@ func (e *Error) Is(target error) bool {
 func (e *Error) ambiguous() bool {
 	return e.Op.Writes() && (e.Class == Failed || e.Class == Canceled && e.Attempts > 0)
 }
+
+// maybeApplied is what a store said last of a write that may have been applied
+// before: in part, or by an earlier attempt. If that was a refusal, the write
+// does not match ErrRefused for it.
+type maybeApplied struct{ err error }
+
+func (m *maybeApplied) Error() string        { return m.err.Error() }
+func (m *maybeApplied) Is(target error) bool { return target != ErrRefused && errors.Is(m.err, target) }
+func (m *maybeApplied) As(target any) bool   { return errors.As(m.err, target) }

@@ -28,8 +28,9 @@ type flight struct {
 
 // round is one health check, shared by those who wait for it.
 type round struct {
-	done  chan struct{} // closed when its verdict has been told
-	check Check         // read after done
+	done    chan struct{} // closed when its verdict has been told
+	check   Check         // read after done, as verdict
+	verdict verdict
 }
 
 func (f *flight) init() { f.ctx, f.cancel = context.WithCancel(context.Background()) }
@@ -60,19 +61,20 @@ func (s *Store) fly(r *round) {
 	hung := f.mu.hung
 	f.mu.Unlock()
 	began := time.Now()
-	verdict := s.breaker.StartCheck()
+	evidence := s.breaker.StartCheck()
 	if hung.hangs() {
 		r.check = hung.result(s.cfg.Probe.SlowAfter)
 		r.check.Err = &lateError{after: r.check.Latency}
+		r.verdict = verdict{err: r.check.Err, class: Failed}
 	} else {
-		r.check, hung = check(f.ctx, s.cfg.Probe.Timeout, s.cfg.Probe.SlowAfter, s.kv.Health)
+		r.check, r.verdict, hung = check(f.ctx, s.cfg.Probe.Timeout, s.cfg.Probe.SlowAfter, s.kv.Health, s.classify)
 	}
 	cut := s.closed.Load()
 	if cut {
 		r.check.Err = ErrClosed
 	} else {
 		f.last.Store(&r.check)
-		f.sure.Store(!errors.Is(r.check.Err, ErrHealthUnknown))
+		f.sure.Store(!r.verdict.unknown)
 	}
 	f.mu.Lock()
 	f.mu.now, f.mu.hung = nil, hung
@@ -80,24 +82,16 @@ func (s *Store) fly(r *round) {
 	if cut {
 		return
 	}
-	if f.sure.Load() {
-		verdict.Done(r.check.Err)
+	if !r.verdict.unknown {
+		evidence.Done(r.check.Err)
 		s.checked(began, r.check)
 	} else {
 		s.breaker.ExpectChecks(false)
 	}
 	s.tell(f.ctx, &Event{
-		Kind: KindProbe, Time: r.check.Time, Op: OpHealth, Class: s.healthClass(r.check.Err),
+		Kind: KindProbe, Time: r.check.Time, Op: OpHealth, Class: r.verdict.class,
 		Duration: r.check.Latency, Slow: r.check.Slow, Err: r.check.Err,
 	})
-}
-
-// healthClass is the class of a check's error.
-func (s *Store) healthClass(err error) Class {
-	if err == nil {
-		return OK
-	}
-	return s.classify(err)
 }
 
 // shut ends the flight: nothing is asked any more, and what is under way is
@@ -160,13 +154,11 @@ func (s *Store) Health(ctx context.Context) error {
 		return ctx.Err()
 	}
 	switch err := r.check.Err; {
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrHealthUnknown):
+	case err == nil, r.verdict.unknown:
 		return err
-	case errors.Is(err, ErrClosed) && s.closed.Load():
+	case s.closed.Load() && errors.Is(err, ErrClosed):
 		return &s.refusals[OpHealth].closed
 	default:
-		return &Error{Op: OpHealth, Store: s.cfg.Name, Class: s.classify(err), Attempts: 1, Err: err}
+		return &Error{Op: OpHealth, Store: s.cfg.Name, Class: r.verdict.class, Attempts: 1, Err: err}
 	}
 }

@@ -2,6 +2,7 @@ package resilient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -9,22 +10,35 @@ import (
 // checkup is one call of Health, in a goroutine of its own so that whoever
 // wants the answer need not wait for it.
 type checkup struct {
-	began time.Time
-	ended chan struct{} // closed when Health has returned
-	err   error         // what it returned; read after ended
+	began   time.Time
+	ended   chan struct{} // closed when Health has returned
+	verdict               // read after ended
 }
 
-// startCheckup calls health with ctx.
-func startCheckup(ctx context.Context, health func(context.Context) error) *checkup {
-	c := &checkup{began: time.Now(), ended: make(chan struct{}), err: errExited}
+// verdict is what came of a health check.
+type verdict struct {
+	err     error
+	class   Class // of err
+	unknown bool  // err is ErrHealthUnknown
+}
+
+// startCheckup calls health with ctx. Its error is judged right there, so that
+// one whose methods panic, or a classifier that does, is a failed check too.
+func startCheckup(ctx context.Context, health func(context.Context) error, classify func(error) Class) *checkup {
+	c := &checkup{began: time.Now(), ended: make(chan struct{}), verdict: verdict{err: errExited, class: Failed}}
 	go func() {
 		defer close(c.ended)
 		defer func() {
 			if v := recover(); v != nil {
-				c.err = &PanicError{Value: v}
+				c.verdict = verdict{err: &PanicError{Value: v}, class: Failed}
 			}
 		}()
-		c.err = health(ctx)
+		v := verdict{err: health(ctx)}
+		if v.err != nil {
+			_ = v.err.Error()
+			v.class, v.unknown = classify(v.err), errors.Is(v.err, ErrHealthUnknown)
+		}
+		c.verdict = v
 	}()
 	return c
 }
@@ -44,24 +58,23 @@ func (c *checkup) hangs() bool {
 
 // check makes one health check that ends after timeout or when ctx does, even
 // if health ignores its context. It returns the call too, which may go on.
-func check(ctx context.Context, timeout, slowAfter time.Duration, health func(context.Context) error) (Check, *checkup) {
+func check(ctx context.Context, timeout, slowAfter time.Duration, health func(context.Context) error, classify func(error) Class) (Check, verdict, *checkup) {
 	bounded, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
 	defer cancel()
-	c := startCheckup(bounded, health)
+	c := startCheckup(bounded, health, classify)
 	select {
 	case <-c.ended:
 	case <-bounded.Done():
 	}
 	result := c.result(slowAfter)
-	if c.hangs() {
-		result.Err = ctx.Err()
-		if result.Err == nil {
-			result.Err = &lateError{after: timeout}
-		}
-	} else {
-		result.Err = c.err
+	v := verdict{err: ctx.Err(), class: Failed}
+	if !c.hangs() {
+		v = c.verdict
+	} else if v.err == nil {
+		v.err = &lateError{after: timeout}
 	}
-	return result, c
+	result.Err = v.err
+	return result, v, c
 }
 
 // result returns the Check of c as far as time goes.

@@ -14,6 +14,9 @@ func (a *attempt) judge(ctx context.Context, err error) {
 	s := a.store
 	a.err = err
 	a.class = s.classify(err)
+	if a.class == Canceled || a.class > Failed {
+		a.class = Failed // whether somebody has left, the contexts say
+	}
 	switch a.class {
 	case Missing:
 		a.missed()

@@ -1,7 +1,6 @@
 package resilient
 
 import (
-	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -83,7 +82,7 @@ func (p *prober) run(s *Store) {
 		case <-s.closing:
 			return
 		}
-		if errors.Is(r.check.Err, ErrHealthUnknown) {
+		if r.verdict.unknown {
 			return
 		}
 		last = time.Now()

@@ -22,7 +22,7 @@ func (s *Store) again(ctx context.Context, a *attempt, call func(context.Context
 			return // what the store itself said last is the better answer
 		}
 		if a.uncertain() && next.err != nil && !next.uncertain() {
-			next.class, next.sent = Failed, true
+			next.class, next.sent, next.err = Failed, true, &maybeApplied{next.err}
 		}
 		*a = next
 		if a.err == nil {

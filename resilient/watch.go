@@ -21,19 +21,19 @@ func CheckHealth(ctx context.Context, kv KVWithHealth) Check {
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = max(time.Until(deadline), 0)
 	}
-	c, _ := checkStore(ctx, kv, timeout, Probe{}.withDefaults().SlowAfter)
+	c, _, _ := checkStore(ctx, kv, timeout, Probe{}.withDefaults().SlowAfter)
 	return c
 }
 
 // checkStore is check for a store that may be nil and a ctx that may be over.
-func checkStore(ctx context.Context, kv KVWithHealth, timeout, slowAfter time.Duration) (Check, *checkup) {
+func checkStore(ctx context.Context, kv KVWithHealth, timeout, slowAfter time.Duration) (Check, verdict, *checkup) {
 	switch err := ctx.Err(); {
 	case isNil(kv):
-		return Check{Time: time.Now(), Err: errNoStore}, nil
+		return Check{Time: time.Now(), Err: errNoStore}, verdict{}, nil
 	case err != nil:
-		return Check{Time: time.Now(), Err: err}, nil
+		return Check{Time: time.Now(), Err: err}, verdict{}, nil
 	}
-	return check(ctx, timeout, slowAfter, kv.Health)
+	return check(ctx, timeout, slowAfter, kv.Health, DefaultClassify)
 }
 
 // Watch checks the health of kv again and again and gives each Check to fn, on
@@ -60,16 +60,17 @@ func Watch(ctx context.Context, kv KVWithHealth, p Probe, fn func(Check)) {
 		case <-timer.C:
 		}
 		var c Check
+		var v verdict
 		if hung.hangs() {
 			c = hung.result(p.SlowAfter)
 			c.Err = &lateError{after: c.Latency}
 		} else {
-			c, hung = checkStore(ctx, kv, p.Timeout, p.SlowAfter)
+			c, v, hung = checkStore(ctx, kv, p.Timeout, p.SlowAfter)
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		m := mood{good: c.Err == nil || errors.Is(c.Err, ErrHealthUnknown)}
+		m := mood{good: c.Err == nil || v.unknown}
 		failed++
 		if m.good {
 			failed = 0

@@ -1,0 +1,247 @@
+package failover_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfastkv/holdfast/failover"
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+// nested makes each member of a rig a group of its own.
+func nested(t *testing.T, groups *[]*failover.KV) func(int, resilient.KVWithHealth) resilient.KVWithHealth {
+	return func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+		g, err := failover.New(failover.Config{Name: fmt.Sprint("inner-", i)}, kv)
+		require.NoError(t, err)
+		if groups != nil {
+			*groups = append(*groups, g)
+		}
+		return g
+	}
+}
+
+// The members of a group are called side by side, and may be called after the
+// caller has gone. (The race detector sees it.)
+func TestRegression_TheMembersOfAGroupOfGroupsWriteTheCallersReceipt(t *testing.T) {
+	inRigOf(t, 2, nil, nested(t, nil), func(r *rig) {
+		var receipt resilient.Receipt
+		ctx := resilient.WithReceipt(r.ctx, &receipt)
+		require.NoError(t, r.kv.SetRaw(ctx, "k", []byte("v")))
+		require.Equal(t, "failover", receipt.Store)
+		r.faults[1].Latency(100 * time.Millisecond) // more than Straggle
+		require.NoError(t, r.kv.SetRaw(ctx, "k", []byte("w")))
+		require.Equal(t, resilient.Receipt{Store: "failover", Owed: 1}, receipt)
+		receipt.Store = "mine"
+		time.Sleep(time.Second)
+		require.Equal(t, "mine", receipt.Store, "the call has returned long ago")
+	})
+}
+
+func TestRegression_AWriteThatPrimaryOnlyHasNoPlaceForSaysReadOnly(t *testing.T) {
+	inRig(t, 2, both(primaryOnly, func(cfg *failover.Config) { cfg.Member.MaxInFlight = 1 }), func(r *rig) {
+		r.faults[0].Latency(500 * time.Millisecond)
+		slow := make(chan struct{})
+		go func() {
+			defer close(slow)
+			r.set("k", "v")
+		}()
+		time.Sleep(100 * time.Millisecond)
+		err := r.kv.SetRaw(r.ctx, "other", nil)
+		require.ErrorIs(t, err, resilient.ErrBusy)
+		require.NotErrorIs(t, err, failover.ErrReadOnly, "the first member is there")
+		<-slow
+	})
+}
+
+func TestRegression_ALoadSpikeInHandoffIsAFailover(t *testing.T) {
+	inRig(t, 2, both(handoff, func(cfg *failover.Config) { cfg.Member.MaxInFlight = 1 }), func(r *rig) {
+		r.set("k", "v")
+		r.faults[0].Latency(500 * time.Millisecond)
+		slow := make(chan struct{})
+		go func() {
+			defer close(slow)
+			r.reads("k", "v")
+		}()
+		time.Sleep(100 * time.Millisecond)
+		require.ErrorIs(t, r.kv.SetRaw(r.ctx, "k", []byte("w")), resilient.ErrBusy)
+		require.Empty(t, r.kv.Owed())
+		<-slow
+		r.lacks(1, "k")
+		r.reads("k", "v")
+	})
+}
+
+func TestRegression_ACallWhoseCtxHadEndedIsToldAsAnAmbiguousFailure(t *testing.T) {
+	for name, mode := range map[string]func(*failover.Config){"handoff": handoff, "primary only": primaryOnly} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, 2, mode, func(r *rig) {
+				ended, cancel := context.WithCancel(r.ctx)
+				cancel()
+				r.events.Reset()
+				require.Equal(t, context.Canceled, r.kv.SetRaw(ended, "k", nil))
+				done := r.events.Of(resilient.KindDone)
+				require.Len(t, done, 1)
+				require.Equal(t, resilient.Canceled, done[0].Class)
+				require.False(t, done[0].Ambiguous)
+			})
+		})
+	}
+}
+
+func TestRegression_AWriteThatMeetsCloseHangsForEver(t *testing.T) {
+	var calls atomic.Int32
+	entered, closed := make(chan struct{}), make(chan struct{})
+	synctest.Test(t, func(t *testing.T) {
+		entered, closed = make(chan struct{}), make(chan struct{})
+		r := newRig(t, 2, func(cfg *failover.Config) {
+			cfg.Member.Keys = func(key string) error {
+				if key == "slow" && calls.Add(1) == 1 {
+					close(entered)
+					<-closed // the goroutine is not scheduled again before
+				}
+				return nil
+			}
+		}, nil)
+		ended := make(chan error, 1)
+		go func() { ended <- r.kv.SetRaw(context.Background(), "slow", nil) }()
+		<-entered
+		require.NoError(t, r.kv.Close())
+		close(closed)
+		select {
+		case err := <-ended:
+			require.ErrorIs(t, err, resilient.ErrClosed)
+			require.ErrorIs(t, err, resilient.ErrRefused)
+		case <-time.After(time.Hour):
+			require.Fail(t, "it hangs")
+		}
+	})
+}
+
+func TestRegression_FlushOutlastsClose(t *testing.T) {
+	inRigOf(t, 2, unbreakable, keptOpen, func(r *rig) {
+		r.faults[0].AckLost(1)
+		r.set("k", "v") // ambiguous there: its hand-back has to wait
+		r.faults[0].FailWrites(nil)
+		ended := make(chan error, 1)
+		go func() { ended <- r.kv.Flush(context.Background()) }()
+		time.Sleep(100 * time.Millisecond)
+		require.ErrorIs(t, r.kv.Close(), failover.ErrOwed)
+		select {
+		case err := <-ended:
+			require.Error(t, err)
+		case <-time.After(time.Hour):
+			require.Fail(t, "it hangs")
+		}
+	})
+}
+
+// ends is a store that ends the goroutine of a call, as t.FailNow does.
+func TestRegression_RebuildSaysThatAKeyIsCopiedWhoseCallEndedItsGoroutine(t *testing.T) {
+	inRig(t, 2, both(unbreakable, incompleteMirror), func(r *rig) {
+		for n := range 20 {
+			require.NoError(t, r.stores[0].SetRaw(r.ctx, fmt.Sprint(n), []byte("v")))
+		}
+		r.faults[1].GoexitNext(1)
+		err := make(chan error, 1)
+		go func() {
+			ended := fmt.Errorf("its goroutine was ended")
+			defer func() { err <- ended }()
+			ended = r.kv.Rebuild(r.ctx, r.name(1), nil)
+		}()
+		if <-err == nil {
+			for n := range 20 {
+				r.holds(1, fmt.Sprint(n), "v")
+			}
+		}
+		require.NoError(t, r.kv.Rebuild(r.ctx, r.name(1), nil))
+	})
+}
+
+func TestRegression_AProgressOfRebuildIsToldOnSeveralGoroutinesAtOnce(t *testing.T) {
+	inRig(t, 2, both(unbreakable, incompleteMirror), func(r *rig) {
+		for n := range 1000 {
+			require.NoError(t, r.stores[0].SetRaw(r.ctx, fmt.Sprint(n), []byte("v")))
+		}
+		var told []int
+		require.NoError(t, r.kv.Rebuild(r.ctx, r.name(1), func(done int) {
+			told = append(told, done)
+			runtime.Gosched()
+		}))
+		require.IsIncreasing(t, told)
+	})
+}
+
+type toy map[string][]byte
+
+func (toy) GetRaw(context.Context, string) ([]byte, error) { return nil, resilient.ErrNotFound }
+func (toy) SetRaw(context.Context, string, []byte) error   { return nil }
+func (toy) Delete(context.Context, string) error           { return nil }
+func (toy) List(context.Context, string) ([]string, error) { return []string{}, nil }
+func (toy) Health(context.Context) error                   { return nil }
+func (toy) Close() error                                   { return nil }
+
+type dressed struct{ resilient.KVWithHealth }
+
+func TestRegression_AStoreThatCannotBeComparedPanicsInNew(t *testing.T) {
+	kv, err := failover.New(failover.Config{}, dressed{toy{}}, dressed{toy{}})
+	require.NoError(t, err)
+	require.NoError(t, kv.Close())
+	c, err := failover.WithCache(dressed{toy{}}, dressed{toy{}}, failover.CacheConfig{})
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+}
+
+func TestRegression_AMemberThatIsDistrustedWhileItIsAskedSaysNotFound(t *testing.T) {
+	for name, call := range map[string]func(context.Context, *rig) error{
+		"list":  func(ctx context.Context, r *rig) error { _, err := r.kv.List(ctx, ""); return err },
+		"batch": func(ctx context.Context, r *rig) error { _, err := r.kv.BatchGetRaw(ctx, []string{"none"}); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, 2, unbreakable, func(r *rig) {
+				r.faults[1].FailWrites(nil)
+				r.set("k", "w")
+				r.faults[0].FailReads(nil)
+				calls := r.faults[0].Calls()
+				err := call(meddling{r.ctx, func() {
+					if r.faults[0].Calls() > calls { // it is the second one's turn
+						_, _ = r.kv.Discard(r.name(1))
+					}
+				}}, r)
+				require.NotErrorIs(t, err, resilient.ErrNotFound, "neither of these calls has such an answer")
+			})
+		})
+	}
+}
+
+// meddling is a ctx of the user's own that does something when it is asked for
+// its deadline.
+type meddling struct {
+	context.Context
+	do func()
+}
+
+func (m meddling) Deadline() (time.Time, bool) {
+	m.do()
+	return time.Now().Add(time.Hour), true
+}
+
+func TestRegression_ABatchThatACachesStoreTookInPartMatchesRefused(t *testing.T) {
+	n := 0
+	kv := &hooked{KVWithHealth: plain{openMem(t)}, set: func(context.Context, string, []byte) error {
+		if n++; n > 1 {
+			return resilient.ErrRefused
+		}
+		return nil
+	}}
+	c := withCache(t, kv, openMem(t), failover.CacheConfig{})
+	err := c.BatchSetRaw(t.Context(), map[string][]byte{"a": nil, "b": nil})
+	require.ErrorIs(t, err, resilient.ErrAmbiguous)
+	require.NotErrorIs(t, err, resilient.ErrRefused)
+}
