@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 
 	"github.com/holdfastkv/holdfast/breaker"
@@ -51,8 +52,9 @@ func common() []error {
 // node is an error with what is known of how it was made.
 type node struct {
 	err     error
-	unknown bool // nothing in it is known
-	plain   bool // nothing in it says in our words what became of the call
+	unknown bool    // nothing in it is known
+	parts   []error // all that it wraps
+	plain   bool    // nothing in it says in our words what became of the call
 }
 
 // The instructions of a script: the upper three bits of a byte. The lower five
@@ -94,6 +96,7 @@ func build(script []byte, text string, own []error, check func(made node, of ...
 		case op == joinTwo && len(stack) > 1:
 			a, b := stack[len(stack)-2], stack[len(stack)-1]
 			made := node{err: errors.Join(a.err, b.err), unknown: a.unknown && b.unknown, plain: a.plain && b.plain}
+			made.parts = slices.Concat(a.parts, b.parts, []error{a.err, b.err})
 			if operand%2 == 1 {
 				made.err = fmt.Errorf("%w: %s: %w", a.err, text, b.err)
 			}
@@ -102,11 +105,12 @@ func build(script []byte, text string, own []error, check func(made node, of ...
 		default:
 			of := stack[len(stack)-1]
 			made := of
+			made.parts = append(slices.Clone(of.parts), of.err)
 			switch op {
 			case wrapText:
 				made.err = fmt.Errorf("%s: %w", text, of.err)
 			case wrapError:
-				made = node{err: &resilient.Error{Op: resilient.Op(operand % 8), Class: resilient.Class(operand % 7), Attempts: operand % 3, Err: of.err}}
+				made = node{parts: made.parts, err: &resilient.Error{Op: resilient.Op(operand % 8), Class: resilient.Class(operand % 7), Attempts: operand % 3, Err: of.err}}
 			default:
 				made.err = &layer{text, of.err}
 			}
