@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -58,11 +59,11 @@ func classOfFailure(err error) Class {
 	}
 	var nf interface{ NotFound() bool }
 	switch {
+	case errors.Is(err, ErrAmbiguous): // before all that says that nothing was applied
+		return Failed
 	case errors.Is(err, ErrEmptyKey), errors.Is(err, ErrInvalidKey),
 		errors.Is(err, ErrKeyTooLarge), errors.Is(err, ErrValueTooLarge):
 		return Invalid
-	case errors.Is(err, ErrAmbiguous):
-		return Failed
 	case errors.Is(err, ErrRefused), errors.Is(err, ErrClosed):
 		return Refused
 	case errors.As(err, &nf) && nf.NotFound():
@@ -75,26 +76,35 @@ func classOfFailure(err error) Class {
 
 // neverSent reports whether err can only have come before a byte was sent: a
 // connection that was not made, a file that could not be opened, a device
-// that takes no writes.
+// that takes no writes. Where several errors are joined, those of several tries,
+// each has to be such a one: an earlier try may have been applied.
 func neverSent(err error) bool {
-	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
-		return true
-	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
-		return true
-	}
-	var path *fs.PathError
-	if errors.As(err, &path) && path.Op == "open" {
-		return true
-	}
-	for _, target := range []error{syscall.ECONNREFUSED, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS} {
-		if errors.Is(err, target) {
+	for err != nil {
+		if beforeSending(err) {
 			return true
 		}
+		if several, ok := err.(interface{ Unwrap() []error }); ok {
+			errs := several.Unwrap()
+			return len(errs) > 0 && !slices.ContainsFunc(errs, func(one error) bool { return !neverSent(one) })
+		}
+		err = errors.Unwrap(err)
 	}
-	return errors.Is(err, os.ErrPermission)
+	return false
+}
+
+// beforeSending is neverSent for err itself, whatever it wraps.
+func beforeSending(err error) bool {
+	switch e := err.(type) { //nolint:errorlint // neverSent unwraps
+	case *net.OpError:
+		return e.Op == "dial"
+	case *net.DNSError:
+		return true
+	case *fs.PathError:
+		return e.Op == "open"
+	case syscall.Errno:
+		return e == syscall.ECONNREFUSED || e == syscall.ENOSPC || e == syscall.EDQUOT || e == syscall.EROFS || e.Is(os.ErrPermission)
+	}
+	return err == os.ErrPermission //nolint:errorlint // as above
 }
 
 // NotFoundIs returns a classifier for Config.Classify that takes the given

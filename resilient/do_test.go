@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"runtime"
@@ -568,3 +569,27 @@ func TestAnObserverMayCallTheStoreAndCloseIt(t *testing.T) {
 }
 
 func isAmbiguous(err error) bool { return errors.Is(err, ErrAmbiguous) }
+
+// Clients that try again return the errors of all tries, joined.
+func TestRegression_AWriteWhoseFirstTryMayHaveBeenAppliedWasRefusedBecauseOfItsLastTry(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	for _, lost := range []error{io.EOF, &net.OpError{Op: "read", Err: syscall.ECONNRESET}, context.DeadlineExceeded} {
+		for _, err := range []error{errors.Join(lost, dial), fmt.Errorf("tries: %w, %w", dial, lost), fmt.Errorf("set: %w", errors.Join(dial, lost, syscall.ENOSPC))} {
+			err := wrap(t, answers(err), quiet()).SetRaw(t.Context(), "k", nil)
+			require.ErrorIs(t, err, ErrAmbiguous)
+			require.NotErrorIs(t, err, ErrRefused)
+		}
+	}
+	err := wrap(t, answers(errors.Join(dial, fmt.Errorf("second: %w", dial))), quiet()).SetRaw(t.Context(), "k", nil)
+	require.ErrorIs(t, err, ErrRefused, "no try was sent")
+	require.NotErrorIs(t, err, ErrAmbiguous)
+}
+
+func TestRegression_AnAmbiguousWriteWasTakenForAnInvalidOne(t *testing.T) {
+	for _, reason := range []error{ErrValueTooLarge, ErrInvalidKey, &Error{Op: OpSet, Class: Invalid, Err: ErrInvalidKey}} {
+		err := wrap(t, answers(errors.Join(reason, ErrAmbiguous)), quiet()).SetRaw(t.Context(), "k", nil)
+		var told *Error
+		require.ErrorAs(t, err, &told)
+		require.Equal(t, Failed, told.Class)
+	}
+}

@@ -66,6 +66,8 @@ var importRules = []importRule{
 		"a kit that starts servers knows no client of theirs: each test brings its own"},
 	{"internal/linear", []string{"resilient", "failover"}, []string{"github.com/anishathalye/porcupine"},
 		"what checks a history knows the words of those who write it"},
+	{"internal/classtest", []string{"breaker", "resilient"}, []string{"github.com/stretchr/testify/"},
+		"a kit that tries any classifier knows none"},
 	{"internal/compattest", []string{"resilient"}, nil,
 		"a kit that asks any store knows none"},
 	{"backends", nil, nil,

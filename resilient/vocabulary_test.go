@@ -27,7 +27,7 @@ func TestDefaultClassifyKnowsContractNetAndOsErrors(t *testing.T) {
 		Failed: {
 			ErrUnavailable, ErrAmbiguous, errBroken, io.EOF, &net.OpError{Op: "read", Err: syscall.ECONNRESET}, os.ErrDeadlineExceeded,
 			fmt.Errorf("%w: %w", ErrAmbiguous, ErrClosed), &Error{Op: OpSet, Class: Canceled, Attempts: 1, Err: errBroken},
-			&Error{Op: OpSet, Class: Failed, Err: errBroken}, errors.Join(ErrRefused, ErrAmbiguous),
+			&Error{Op: OpSet, Class: Failed, Err: errBroken}, errors.Join(ErrRefused, ErrAmbiguous), errors.Join(ErrInvalidKey, ErrAmbiguous),
 		},
 	} {
 		for _, err := range errs {

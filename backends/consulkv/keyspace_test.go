@@ -88,6 +88,9 @@ func FuzzStoredKeysComeBack(f *testing.F) {
 		if ok {
 			require.Equal(t, key, back)
 		}
+		other := stored
+		require.Equal(t, key == other, s.stored(key) == s.stored(other))
+		require.Equal(t, strings.HasPrefix(other, key), strings.HasPrefix(s.stored(other), s.stored(key)), "a prefix stays one")
 		if back, ok := s.original(string(s) + stored); ok {
 			require.Equal(t, string(s)+stored, s.stored(back), "two keys are stored in one place")
 		}

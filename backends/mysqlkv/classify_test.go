@@ -249,6 +249,7 @@ func TestDriverErrorValueHasItsClass(t *testing.T) {
 			require.NotContains(t, printable(err).Error(), "canary")
 		}
 	}
+	require.Equal(t, resilient.Failed, kv.Classify(errors.Join(resilient.ErrRefused, resilient.ErrAmbiguous)), "as with every other store")
 	// A commit in doubt is in doubt whatever its number says.
 	require.Equal(t, resilient.Failed, kv.Classify(fmt.Errorf("%w: %w", resilient.ErrAmbiguous, &mysql.MySQLError{Number: 1317})))
 	// A deadlock while the statement was prepared.

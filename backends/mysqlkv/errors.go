@@ -146,8 +146,8 @@ var reasons = map[uint16]string{
 
 // Classify knows the errors of this package, of the driver and of the server.
 func (k *KV) Classify(err error) resilient.Class {
-	if errors.Is(err, resilient.ErrRefused) {
-		return resilient.Refused
+	if class, ok := guard.Judged(err); ok {
+		return class
 	}
 	return classify(err)
 }

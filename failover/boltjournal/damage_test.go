@@ -273,16 +273,3 @@ func TestADamagedJournalIsNamedAndKept(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before, after)
 }
-
-func FuzzDamage(f *testing.F) {
-	file, _ := used(f, 100)
-	want, err := readBytes(file)
-	require.NoError(f, err)
-	f.Add(uint32(0), []byte{1, 2, 3})
-	f.Add(uint32(4096+16), []byte{0xff})
-	f.Fuzz(func(t *testing.T, at uint32, with []byte) {
-		b := bytes.Clone(file)
-		copy(b[int(at)%len(b):], with)
-		intactOrAnError(t, want, b, "")
-	})
-}

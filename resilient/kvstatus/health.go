@@ -141,8 +141,16 @@ type shown string
 func (s shown) Error() string { return string(s) }
 
 // readable returns st with its errors as they are shown, so that nothing foreign
-// is called while an answer is made.
+// is called while an answer is made, and without what no answer can say.
 func (p *Page) readable(st resilient.Status, level int) resilient.Status {
+	if st.Condition > resilient.Down {
+		st.Condition = resilient.Unknown
+	}
+	for _, t := range []*time.Time{&st.Since, &st.OldestOwed, &st.LastProbe.Time} {
+		if year := t.UTC().Year(); year < 0 || year > 9999 { // JSON has no such time
+			*t = time.Time{}
+		}
+	}
 	if err := st.LastProbe.Err; err != nil {
 		st.LastProbe.Err = shown(p.fault(err))
 	}

@@ -123,3 +123,20 @@ func TestStatusTellsWhatIsKnown(t *testing.T) {
 	require.Len(t, got.Events, 2)
 	require.Equal(t, "switch", got.Events[0].Kind, "the newest first")
 }
+
+func TestRegression_AReporterWithAConditionThatIsNoneTookThePageDown(t *testing.T) {
+	p := New(Config{})
+	p.Watch(says(resilient.Status{Name: "foreign", Condition: resilient.Down + 1}))
+	require.Equal(t, http.StatusOK, get(t, p, "/").Code)
+	require.Contains(t, get(t, p, "/health").Body.String(), `"status": "unknown"`)
+}
+
+func TestRegression_AReporterWithATimeThatJSONDoesNotHaveMadeHealthFail(t *testing.T) {
+	for _, at := range []time.Time{time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		p := New(Config{})
+		p.Watch(says(resilient.Status{Name: "foreign", Condition: resilient.Up, Since: at, OldestOwed: at, LastProbe: resilient.Check{Time: at}}))
+		for _, path := range []string{"/health", "/status.json"} {
+			require.Equal(t, http.StatusOK, get(t, p, path).Code, path)
+		}
+	}
+}
