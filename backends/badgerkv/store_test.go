@@ -199,3 +199,21 @@ func TestClassifyKnowsWhatTheDriverMeans(t *testing.T) {
 		require.Equal(t, want, kv.Classify(fmt.Errorf("wrapped: %w", err)), err)
 	}
 }
+
+// TestRegression_AListNamedKeysThatNoCallTakes: whoever copies a store
+// key by key, as failover's Rebuild does, came to an end at one.
+func TestRegression_AListNamedKeysThatNoCallTakes(t *testing.T) {
+	kv, db := borrow(t, Config{})
+	require.NoError(t, kv.SetRaw(t.Context(), "key", nil))
+	require.NoError(t, db.Update(func(txn *badger.Txn) error {
+		return errors.Join(txn.Set(kv.keys.key("line\nfeed"), nil), txn.Set(kv.keys.key("\xff"), nil))
+	}))
+	keys, err := kv.List(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"key"}, keys)
+	for prefix, want := range map[string][]string{"k": {"key"}, "line": {}} {
+		keys, err := kv.List(t.Context(), prefix)
+		require.NoError(t, err)
+		require.Equal(t, want, keys)
+	}
+}

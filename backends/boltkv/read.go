@@ -61,7 +61,7 @@ func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return keys, nil
+	return guard.Listed(keys), nil
 }
 
 // BatchGetRaw returns copies of the values that are there, all of one moment.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/holdfastkv/holdfast/resilient"
@@ -158,4 +159,23 @@ func TestValuesUpToTheLimitAreKept(t *testing.T) {
 	got, err := kv.GetRaw(ctx, "k")
 	require.NoError(t, err)
 	require.Len(t, got, 1000)
+}
+
+// TestRegression_AListNamedKeysThatNoCallTakes: whoever copies a store
+// key by key, as failover's Rebuild does, came to an end at one.
+func TestRegression_AListNamedKeysThatNoCallTakes(t *testing.T) {
+	kv, db := borrow(t, Config{}, nil)
+	require.NoError(t, kv.SetRaw(t.Context(), "key", nil))
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(kv.bucket)
+		return errors.Join(b.Put([]byte("line\nfeed"), []byte("v")), b.Put([]byte("\xff"), nil))
+	}))
+	keys, err := kv.List(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"key"}, keys)
+	for prefix, want := range map[string][]string{"k": {"key"}, "line": {}} {
+		keys, err := kv.List(t.Context(), prefix)
+		require.NoError(t, err)
+		require.Equal(t, want, keys)
+	}
 }

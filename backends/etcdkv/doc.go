@@ -5,8 +5,9 @@
 // Every key is a key of etcd, Config.Namespace and a slash before it; every
 // value is stored as it is. A namespace has no slash in it, so that none is a
 // part of another. Keys that are in etcd under the same prefix already are the
-// store's. The library's own keys, which Health uses, have a control character
-// behind the slash and are never listed.
+// store's, and those of them that are none of the contract's are left alone. The
+// library's own keys, which Health uses, have a control character behind the
+// slash and are never listed.
 //
 // With users, the role needs the right to read and to write the prefix
 // Config.Namespace + "/".

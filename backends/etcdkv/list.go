@@ -31,7 +31,7 @@ func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
 	for try := 1; ; try++ {
 		keys, err := k.list(ctx, prefix)
 		if err == nil {
-			return keys, nil
+			return guard.Listed(keys), nil
 		}
 		if try == listTries || !errors.Is(err, rpctypes.ErrCompacted) {
 			return nil, explain(ctx, false, err)

@@ -250,3 +250,23 @@ func TestAValueIsTakenUpToTheLimitAndTheServersOwn(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, value, 1500<<10, "the old value is kept")
 }
+
+// TestRegression_AListNamedKeysThatNoCallTakes: whoever copies a store
+// key by key, as failover's Rebuild does, came to an end at one.
+func TestRegression_AListNamedKeysThatNoCallTakes(t *testing.T) {
+	s := servertest.Etcd(t)
+	kv := open(t, Config{}, s)
+	require.NoError(t, kv.SetRaw(t.Context(), "key", nil))
+	other := driver(t, clientv3.Config{}, s)
+	for _, key := range []string{"line\nfeed", "\xff"} {
+		require.NoError(t, second(other.Put(t.Context(), kv.prefix+key, "v")))
+	}
+	keys, err := kv.List(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"key"}, keys)
+	for prefix, want := range map[string][]string{"k": {"key"}, "line": {}} {
+		keys, err := kv.List(t.Context(), prefix)
+		require.NoError(t, err)
+		require.Equal(t, want, keys)
+	}
+}

@@ -101,9 +101,8 @@ func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
 		return keys, nil
 	}
 	err = k.find(ctx, condition, bson.D{{Key: "_id", Value: 1}}, func(document bson.Raw) error {
-		// What is not a key of the contract's is the canary, or somebody else's.
 		key, ok := document.Lookup("_id").StringValueOK()
-		if ok && strings.HasPrefix(key, prefix) && resilient.CheckKey(key) == nil {
+		if ok && strings.HasPrefix(key, prefix) {
 			keys = append(keys, strings.Clone(key))
 		}
 		return nil
@@ -111,6 +110,7 @@ func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
 	if err != nil {
 		return nil, explain(ctx, false, err)
 	}
+	keys = guard.Listed(keys) // without the canary
 	slices.Sort(keys)
 	return slices.Compact(keys), nil
 }

@@ -62,7 +62,9 @@
 // and 50 s.
 //
 // The pool has at most Config.PoolSize connections, and keeps as many, for at
-// most a minute without use and five minutes in all. The driver and database/sql
+// most a minute without use and five minutes in all. A server that answers that it
+// is read-only loses the idle ones, at most once a second: the name may point to
+// another by now. The driver and database/sql
 // send nothing twice: database/sql tries another connection only if nothing was
 // written on the first.
 //

@@ -26,6 +26,9 @@ const (
 	// and is what the driver's README advises against connections that
 	// something in between has dropped.
 	maxLifetime = 5 * time.Minute
+	// leaveEvery is how often a server that is and stays read-only costs new
+	// connections.
+	leaveEvery = time.Second
 )
 
 // parse turns dsn into the driver's configuration, without what is dangerous.

@@ -248,6 +248,10 @@ var numbers = map[uint16]resilient.Class{
 	1927: resilient.Failed, // KILL CONNECTION
 }
 
+// readOnly are the errors of a server that takes no writes and is otherwise well,
+// as one is that has handed its part to another.
+var readOnly = map[uint16]bool{1290: true, 1792: true, 1836: true}
+
 // rolledBack reports whether err says that the server has undone all of the
 // transaction and that the same one can succeed. A lock wait that took too long
 // (1205) is not one: the server undoes the statement only, and the call has

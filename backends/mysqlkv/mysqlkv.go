@@ -7,6 +7,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
@@ -27,6 +30,10 @@ type KV struct {
 	// packet is the server's max_allowed_packet; 0 before the first contact,
 	// which is also when the table is made.
 	packet atomic.Int64
+
+	// left is when the pool's connections were last given up for a server that is
+	// read-only, in nanoseconds of Unix time; 0 = never.
+	left atomic.Int64
 
 	page   int // keys that List asks for at once
 	closed sync.Once
@@ -96,11 +103,29 @@ func (k *KV) call(ctx context.Context, writes bool, fn func(ctx context.Context)
 	if err == nil {
 		defer release()
 		err = fn(ctx)
+		k.abandon(err)
 	}
 	if err == nil || err == resilient.ErrNotFound || err == resilient.ErrValueTooLarge {
 		return err
 	}
 	return guard.Explain(storeName, ctx, classify(err), writes, printable(err))
+}
+
+// abandon closes the pool's idle connections, at most once a second, if err says
+// that the server is read-only: it may be the old primary under a name that
+// points to the new one by now, and a connection would stay with it until
+// maxLifetime has passed.
+func (k *KV) abandon(err error) {
+	var server *mysql.MySQLError
+	if !k.owned || !errors.As(err, &server) || !readOnly[server.Number] {
+		return
+	}
+	now, left := time.Now().UnixNano(), k.left.Load()
+	if now-left < int64(leaveEvery) || !k.left.CompareAndSwap(left, now) {
+		return
+	}
+	k.db.SetMaxIdleConns(0)
+	k.db.SetMaxIdleConns(k.cfg.PoolSize)
 }
 
 // acquire waits for one of the pool's connections. database/sql would wait too,

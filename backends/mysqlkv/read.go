@@ -93,7 +93,7 @@ func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return keys, nil
+	return guard.Listed(keys), nil
 }
 
 // firstKey comes after canaryKey and before every key of the contract.

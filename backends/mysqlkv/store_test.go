@@ -197,3 +197,20 @@ func TestASessionGivesUpLocksAfterTheTimeout(t *testing.T) {
 	}
 	require.NotContains(t, session(Config{Timeout: -1}), "timeout")
 }
+
+// TestRegression_AListNamedKeysThatNoCallTakes: whoever copies a store
+// key by key, as failover's Rebuild does, came to an end at one.
+func TestRegression_AListNamedKeysThatNoCallTakes(t *testing.T) {
+	s := servertest.MySQL(t)
+	kv := open(t, s, Config{})
+	require.NoError(t, kv.SetRaw(t.Context(), "key", nil))
+	run(t, admin(t, s), "INSERT INTO "+kv.cfg.Namespace+" VALUES ('line\nfeed', ''), (x'ff', '')")
+	keys, err := kv.List(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"key"}, keys)
+	for prefix, want := range map[string][]string{"k": {"key"}, "line": {}} {
+		keys, err := kv.List(t.Context(), prefix)
+		require.NoError(t, err)
+		require.Equal(t, want, keys)
+	}
+}

@@ -43,9 +43,11 @@
 //
 // # Connections
 //
-// After a restart of the server each connection that was open fails at most one
-// call, a write of which is ambiguous or refused; one that was idle for a second
-// is proven first and fails none. Several hosts with
+// A connection that the server has closed, as at a restart, is found out before
+// anything is sent, on Linux, macOS and FreeBSD, and another one is taken. One
+// that was idle for a second is also proven with a round trip. What is left is a
+// connection that breaks in the same moment: it fails the call that has it, a
+// write of which is ambiguous. Several hosts with
 // target_session_attrs=read-write follow a failover: pgx tries each for
 // Config.DialTimeout.
 //

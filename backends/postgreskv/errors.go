@@ -16,6 +16,9 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
+// errHungUp is why there is no connection although the pool has made some.
+var errHungUp = errors.New("the server has closed every connection")
+
 // classOf returns what err, of a statement, means if ctx is left out of account.
 func classOf(err error) resilient.Class {
 	var (
@@ -85,7 +88,7 @@ func network(err error) string {
 		return "the server's certificate cannot be verified"
 	}
 	for _, known := range []error{
-		context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, errCut,
+		context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, errCut, errHungUp,
 		pgconn.ErrConnClosed, pgx.ErrTxCommitRollback,
 		pgconn.ErrReadOnlyConnection, pgconn.ErrStandbyConnection, pgconn.ErrPrimaryConnection, pgconn.ErrReadWriteConnection,
 	} {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -103,6 +104,33 @@ func TestAFrozenServerIsLeftAtTheEndOfCtx(t *testing.T) {
 		require.Eventually(t, func() bool { return kv.Health(t.Context()) == nil }, patience, time.Millisecond)
 	}
 	mustWork(t, kv)
+}
+
+// TestRegression_TheFirstWritesAfterARestartWereInDoubt: the server has closed
+// the connections, and the store knew before it sent anything.
+func TestRegression_TheFirstWritesAfterARestartWereInDoubt(t *testing.T) {
+	s := servertest.Postgres(t)
+	opened := inUse(t, servertest.PostgresURL(s), Config{})
+	pool, err := pgxpool.New(t.Context(), servertest.PostgresURL(s)+"&pool_max_conns=8")
+	require.NoError(t, err)
+	defer pool.Close()
+	borrowed, err := New(pool, Config{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, borrowed.Close()) }()
+	for name, kv := range map[string]*KV{"opened": opened, "borrowed": borrowed} {
+		for _, end := range []func(){s.Stop, s.Kill} {
+			mustWork(t, kv)
+			warm(t, kv, 8)
+			end()
+			refused := kv.SetRaw(t.Context(), "key", []byte("nobody is there"))
+			require.ErrorIs(t, refused, resilient.ErrRefused, name)
+			s.Start()
+			warm(t, kv, 8)
+			end()
+			s.Start()
+			mustWork(t, kv)
+		}
+	}
 }
 
 func TestIdleConnectionsToAFrozenServerAreFoundOutBeforeAnythingIsSent(t *testing.T) {

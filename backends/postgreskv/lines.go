@@ -101,6 +101,9 @@ func (c *line) Close() error {
 	return c.conn.Close()
 }
 
+// NetConn returns the socket, for alive.
+func (c *line) NetConn() net.Conn { return c.conn }
+
 func (c *line) Read(b []byte) (int, error)         { return c.conn.Read(b) }
 func (c *line) Write(b []byte) (int, error)        { return c.conn.Write(b) }
 func (c *line) LocalAddr() net.Addr                { return c.conn.LocalAddr() }

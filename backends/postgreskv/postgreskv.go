@@ -49,7 +49,7 @@ func (k *KV) Limits() resilient.Limits {
 // never seen one: then it makes the table. writes tells whether fn changes
 // something, for its error.
 func (k *KV) do(ctx context.Context, writes bool, fn func(*pgx.Conn) error) error {
-	c, err := k.pool.Acquire(ctx)
+	c, err := k.acquire(ctx)
 	if err != nil {
 		return explain(ctx, resilient.Refused, writes, err)
 	}
@@ -70,6 +70,21 @@ func (k *KV) do(ctx context.Context, writes bool, fn func(*pgx.Conn) error) erro
 		return err
 	}
 	return explain(ctx, classOf(err), writes, err)
+}
+
+// acquire takes a connection that is not closed already out of the pool.
+func (k *KV) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	for dead := int32(0); ; dead++ {
+		c, err := k.pool.Acquire(ctx)
+		if err != nil || alive(c.Conn().PgConn().Conn()) {
+			return c, err
+		}
+		_ = c.Conn().Close(ctx) // nobody is there to take leave of
+		c.Release()
+		if dead == k.pool.Stat().MaxConns() {
+			return nil, errHungUp
+		}
+	}
 }
 
 // create makes the table. Of those who do that at the same time one succeeds;

@@ -56,7 +56,7 @@ func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return keys, nil
+	return guard.Listed(keys), nil
 }
 
 func (k *KV) list(ctx context.Context, c *pgx.Conn, prefix string) ([]string, error) {

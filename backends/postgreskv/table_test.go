@@ -160,3 +160,19 @@ func TestEveryWayToExecuteAStatementWorks(t *testing.T) {
 		require.Equal(t, "\x00\xff\\x", string(value), mode)
 	}
 }
+
+// TestRegression_AListNamedKeysThatNoCallTakes: whoever copies a store
+// key by key, as failover's Rebuild does, came to an end at one.
+func TestRegression_AListNamedKeysThatNoCallTakes(t *testing.T) {
+	s, kv := onServer(t, Config{})
+	require.NoError(t, kv.SetRaw(t.Context(), "key", nil))
+	run(t, session(t, s), `INSERT INTO holdfast VALUES ('\x6c696e650a66656564'::bytea, ''), ('\xff'::bytea, '')`)
+	keys, err := kv.List(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"key"}, keys)
+	for prefix, want := range map[string][]string{"k": {"key"}, "line": {}} {
+		keys, err := kv.List(t.Context(), prefix)
+		require.NoError(t, err)
+		require.Equal(t, want, keys)
+	}
+}

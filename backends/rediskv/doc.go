@@ -29,6 +29,10 @@
 // the keys. They are not atomic. One that fails is ambiguous, unless the server
 // has refused each of its commands.
 //
+// A call of Open's store for which a connection had to be made is refused if the
+// server has not answered the handshake: nothing of it was sent. With a borrowed
+// client that cannot be told, unless it could not even connect.
+//
 // The end of a ctx closes the connection of the call: a write that was sent may
 // be carried out later, by a server that was frozen for one.
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"testing"
@@ -40,6 +41,13 @@ func isUnanswered(t *testing.T, o operation, err error) {
 	require.ErrorIs(t, err, resilient.ErrUnavailable, o.name)
 	require.NotErrorIs(t, err, resilient.ErrRefused, o.name)
 	require.Equal(t, o.writes, errors.Is(err, resilient.ErrAmbiguous), o.name)
+}
+
+// isUnsent checks the error of a call that a server has certainly not heard of.
+func isUnsent(t *testing.T, o operation, err error) {
+	t.Helper()
+	require.ErrorIs(t, err, resilient.ErrRefused, o.name)
+	require.NotErrorIs(t, err, resilient.ErrAmbiguous, o.name)
 }
 
 func TestAServerThatIsDownRefusesEverythingAndWorksOnceItIsUp(t *testing.T) {
@@ -96,17 +104,29 @@ func TestAFrozenServerIsLeftAtTheEndOfTheContext(t *testing.T) {
 		s := servertest.Redis(t)
 		kv := way.open(t, s, Config{Timeout: limit, PoolSize: 32})
 		cold := way.open(t, s, Config{Timeout: limit, PoolSize: 32})
-		serves(t, kv)
-		s.Freeze()
+		// ready gives kv a connection to a server that stands still, cold none.
+		ready := func(t *testing.T, which *KV) {
+			if which == kv {
+				s.Wake()
+				require.NoError(t, kv.Health(t.Context()))
+			}
+			s.Freeze()
+		}
 		for _, o := range operations {
 			t.Run(way.name+"/"+o.name, func(t *testing.T) {
 				for _, kv := range []*KV{kv, cold} {
+					isUnanswered := isUnanswered
+					if way.name == "opened" && kv == cold {
+						isUnanswered = isUnsent // there was no handshake
+					}
+					ready(t, kv)
 					ctx, cancel := context.WithTimeout(t.Context(), soon)
 					err := punctual(t, o, ctx, kv, soon)
 					cancel()
 					require.ErrorIs(t, err, context.DeadlineExceeded)
 					isUnanswered(t, o, err)
 
+					ready(t, kv)
 					ctx, cancel = context.WithCancel(t.Context())
 					time.AfterFunc(soon, cancel)
 					err = punctual(t, o, ctx, kv, soon)
@@ -114,6 +134,7 @@ func TestAFrozenServerIsLeftAtTheEndOfTheContext(t *testing.T) {
 					require.ErrorIs(t, err, context.Canceled)
 					isUnanswered(t, o, err)
 
+					ready(t, kv)
 					ctx, cancel = context.WithTimeout(t.Context(), time.Hour)
 					time.AfterFunc(soon, cancel)
 					err = punctual(t, o, ctx, kv, soon)
@@ -121,6 +142,7 @@ func TestAFrozenServerIsLeftAtTheEndOfTheContext(t *testing.T) {
 					require.ErrorIs(t, err, context.Canceled)
 					isUnanswered(t, o, err)
 
+					ready(t, kv)
 					err = punctual(t, o, t.Context(), kv, limit)
 					require.ErrorIs(t, err, context.DeadlineExceeded)
 					isUnanswered(t, o, err)
@@ -188,6 +210,7 @@ func TestCloseEndsTheCallsAtAFrozenServer(t *testing.T) {
 			// The borrowed client ends its calls by itself after Timeout.
 			kv := way.open(t, s, Config{Timeout: 2 * time.Second, PoolSize: 16})
 			serves(t, kv)
+			warm(t, s, kv, len(operations))
 			s.Freeze()
 			defer s.Wake()
 			results := make(chan error, len(operations))
@@ -233,6 +256,52 @@ func underWay(kv *KV) (n int) {
 		return len(via.places)
 	}
 	return 0
+}
+
+// warm makes n calls at a time, which leaves an opened store as many connections.
+func warm(t *testing.T, s *servertest.Server, kv *KV, n int) {
+	t.Helper()
+	require.NoError(t, bare(t, s).Do(t.Context(), "CLIENT", "PAUSE", 100, "ALL").Err())
+	results := make(chan error, n)
+	for range n {
+		go func() { results <- kv.SetRaw(t.Context(), "key", []byte("value")) }()
+	}
+	for range n {
+		require.NoError(t, <-results)
+	}
+}
+
+// TestRegression_AWriteAtAServerThatNeverGreetedWasInDoubt: of a call for which
+// a connection had to be made nothing is sent before the server has answered the
+// driver's handshake, however the making of it ends.
+func TestRegression_AWriteAtAServerThatNeverGreetedWasInDoubt(t *testing.T) {
+	s := servertest.Redis(t)
+	kv := open(t, s, Config{Timeout: 100 * time.Millisecond})
+	s.Freeze()
+	err := kv.SetRaw(t.Context(), "key", []byte("value"))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	for _, o := range operations {
+		err := o.run(t.Context(), kv)
+		require.ErrorIs(t, err, context.DeadlineExceeded, o.name)
+		isUnsent(t, o, err)
+	}
+	s.Wake()
+	require.Eventually(t, func() bool { return kv.Health(t.Context()) == nil }, patience, 10*time.Millisecond)
+	_, err = kv.GetRaw(t.Context(), "key")
+	require.ErrorIs(t, err, resilient.ErrNotFound, "it was not applied later either")
+
+	// The same for one that hangs up, and for one whose answer ends in the middle.
+	for _, greeting := range []string{"", "*14\r\n$6\r\nserv"} {
+		hangsUp, err := Open("redis://"+answering(t, func(c net.Conn, _ string) bool {
+			_, _ = io.WriteString(c, greeting)
+			return false
+		}), Config{})
+		require.NoError(t, err)
+		for _, o := range operations {
+			isUnsent(t, o, o.run(t.Context(), hangsUp))
+		}
+		require.NoError(t, hangsUp.Close())
+	}
 }
 
 func TestAFullPoolRefuses(t *testing.T) {

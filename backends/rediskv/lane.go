@@ -24,7 +24,7 @@ type lane struct {
 		over   bool               // that call's ctx has ended
 		closed bool               // for good: the store is
 		conn   net.Conn           // the one socket, below TLS; nil before the first
-		up     bool               // conn can carry a command
+		up     bool               // conn has its handshake behind it and can carry a command
 		abort  context.CancelFunc // ends the dial in progress; nil = none
 	}
 }
@@ -32,13 +32,14 @@ type lane struct {
 func newLane(opts *redis.Options) *lane {
 	own := *opts
 	ln := &lane{secure: own.TLSConfig, dialer: net.Dialer{Timeout: own.DialTimeout, KeepAliveConfig: keepAlive}}
-	own.Dialer = ln.dial
+	own.Dialer, own.OnConnect = ln.dial, ln.greeted
 	ln.client = redis.NewClient(&own)
 	return ln
 }
 
 // run calls do and closes the lane's connection when ctx ends before do has
-// returned. Without any connection nothing was sent.
+// returned. Without a connection whose handshake has been answered nothing of
+// the call was sent.
 func (ln *lane) run(ctx context.Context, do func(ctx context.Context, c redis.UniversalClient) error) error {
 	ln.mu.Lock()
 	ln.mu.over = false
@@ -126,8 +127,16 @@ func (ln *lane) dial(ctx context.Context, network, addr string) (net.Conn, error
 		// The driver takes one layer off what its handshake meets.
 		return &broken{unsent("cannot connect", err)}, nil
 	}
-	ln.mu.up = true
 	return conn, nil
+}
+
+// greeted is called once the server has answered the driver's handshake, and
+// before the first command.
+func (ln *lane) greeted(context.Context, *redis.Conn) error {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	ln.mu.up = true
+	return nil
 }
 
 // beginDial reports whether there is still somebody to dial for.

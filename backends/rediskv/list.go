@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 )
 
 // scanCount is how many keys the server looks at for one answer of SCAN; its
@@ -33,10 +35,9 @@ func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
 	}
 	keys := make([]string, 0, len(found))
 	for _, key := range found {
-		if key = strings.TrimPrefix(key, k.prefix); !strings.HasPrefix(key, reserved) {
-			keys = append(keys, key)
-		}
+		keys = append(keys, strings.TrimPrefix(key, k.prefix))
 	}
+	keys = guard.Listed(keys) // without the library's own, which begin with reserved
 	// SCAN may return a key more than once.
 	slices.Sort(keys)
 	return slices.Compact(keys), nil

@@ -243,3 +243,22 @@ func TestListTakesNoPartOfAKeyForAPattern(t *testing.T) {
 		require.ElementsMatch(t, want, found, key)
 	}
 }
+
+// TestRegression_AListNamedKeysThatNoCallTakes: whoever copies a store
+// key by key, as failover's Rebuild does, came to an end at one.
+func TestRegression_AListNamedKeysThatNoCallTakes(t *testing.T) {
+	s := servertest.Redis(t)
+	kv := open(t, s, Config{})
+	require.NoError(t, kv.SetRaw(t.Context(), "key", nil))
+	for _, key := range []string{"line\nfeed", "\xff", ""} {
+		require.NoError(t, bare(t, s).Set(t.Context(), kv.prefix+key, "v", 0).Err())
+	}
+	keys, err := kv.List(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"key"}, keys)
+	for prefix, want := range map[string][]string{"k": {"key"}, "line": {}} {
+		keys, err := kv.List(t.Context(), prefix)
+		require.NoError(t, err)
+		require.Equal(t, want, keys)
+	}
+}

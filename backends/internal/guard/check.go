@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"slices"
 
 	"github.com/holdfastkv/holdfast/resilient"
 )
@@ -39,6 +40,13 @@ func CheckEntries(kv map[string][]byte, maxValue int) error {
 		}
 	}
 	return nil
+}
+
+// Listed returns keys without those that no call takes, which somebody else has
+// put among a store's own: whoever goes through a List gets each of its keys. It
+// changes keys in place.
+func Listed(keys []string) []string {
+	return slices.DeleteFunc(keys, func(key string) bool { return resilient.CheckKey(key) != nil })
 }
 
 // stride is how many steps of a long call pass between two looks at its

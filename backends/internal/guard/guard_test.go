@@ -290,3 +290,8 @@ func TestTheInnermostErrorIsTheEndOfTheChain(t *testing.T) {
 	require.Same(t, end, Innermost(fmt.Errorf("a: %w", fmt.Errorf("b: %w", end))))
 	require.Same(t, end, Innermost(end))
 }
+
+func TestAListHasNoKeyThatNoCallTakes(t *testing.T) {
+	require.Equal(t, []string{"a", "é"}, Listed([]string{"", "a", "line\nfeed", "\xff", "é", strings.Repeat("k", 513)}))
+	require.Equal(t, []string{}, Listed([]string{}))
+}
