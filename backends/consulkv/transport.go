@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	tokenHeader = "X-Consul-Token"
+	tokenHeader = "X-Consul-Token" //#nosec G101 -- the name of a header, not a token
 	// policyHeader is in every answer of Consul's.
 	policyHeader = "X-Consul-Default-Acl-Policy"
 	// maxAnswer bounds what one answer may take of our memory: the keys of a
