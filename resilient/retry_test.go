@@ -142,7 +142,7 @@ func TestARefusalOfOursOnTheWayLeavesTheStoresOwnWord(t *testing.T) {
 	})
 }
 
-func TestDelaysGrowAndAreFullyJittered(t *testing.T) {
+func TestS20_DelaysGrowAndAreFullyJittered(t *testing.T) {
 	r := Retry{Base: 10 * time.Millisecond, Max: 100 * time.Millisecond}.withDefaults()
 	ceilings := []time.Duration{10, 20, 40, 80, 100, 100}
 	var low, high [6]bool
@@ -213,7 +213,7 @@ func TestASleepBetweenAttemptsEndsWithClose(t *testing.T) {
 	})
 }
 
-func TestTheBudgetBoundsRetriesByWhatSucceeds(t *testing.T) {
+func TestS20_TheBudgetBoundsRetriesByWhatSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		fail := true
@@ -262,7 +262,7 @@ func TestANegativeBudgetIsNone(t *testing.T) {
 	})
 }
 
-func TestNothingIsTriedAgainWhileTheBreakerIsNotClosed(t *testing.T) {
+func TestS20_NothingIsTriedAgainWhileTheBreakerIsNotClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := answers(errRefusedByIt)
 		cfg := retrying(10)

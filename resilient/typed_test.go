@@ -31,7 +31,7 @@ func TestTypedValuesGoThroughTheirCodec(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
-func TestWhatCannotBeEncodedIsNotSentAndNotQuoted(t *testing.T) {
+func TestS11_WhatCannotBeEncodedIsNotSentAndNotQuoted(t *testing.T) {
 	ctx := t.Context()
 	f := newFake()
 	err := Of[any](f, JSON).Set(ctx, "k", map[string]any{"secret": func() {}})
