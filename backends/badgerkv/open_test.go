@@ -62,6 +62,11 @@ func TestS25_OpenFailsAtOnceWhileTheDirectoryIsInUse(t *testing.T) {
 	require.Zero(t, descriptors(t, dir))
 }
 
+func TestS25_OpenLeavesBadgersOwnLockOn(t *testing.T) {
+	kv, _ := open(t, Config{})
+	require.False(t, kv.db.Opts().BypassLockGuard)
+}
+
 func TestS25_OpenRefusesWhatIsNotADirectory(t *testing.T) {
 	dir := t.TempDir()
 	file, target, link := filepath.Join(dir, "file"), filepath.Join(dir, "target"), filepath.Join(dir, "link")

@@ -31,7 +31,9 @@ func TestS32_WhatCannotWorkIsRefusedAtOnceAndWhole(t *testing.T) {
 	require.NotContains(t, err.Error(), "SECRET")
 	_, err = New(nil, Config{})
 	require.Error(t, err)
+}
 
+func TestS1_OnlyPlainFoldersAreNamespaces(t *testing.T) {
 	for _, name := range []string{
 		".", "..", "../acl", "a/", "/a", "a//b", "a b", "a%2f", "a?b", "a#b", "~", "a~", "é", "a\n", "*", "'; --", strings.Repeat("a", 129),
 	} {
@@ -112,6 +114,20 @@ func TestS14_TLSVerifiesTheServer(t *testing.T) {
 	require.ErrorContains(t, err, "certificate cannot be verified")
 	plain := open(t, "https://"+proxy.addr(), Config{})
 	require.ErrorIs(t, plain.SetRaw(t.Context(), "key", nil), resilient.ErrRefused)
+}
+
+func TestS14_AServerThatSpeaksOnlyOldTLSIsRefused(t *testing.T) {
+	old := httptest.NewUnstartedServer(http.NotFoundHandler())
+	old.Config.ErrorLog = log.New(io.Discard, "", 0)
+	old.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	old.StartTLS()
+	defer old.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(old.Certificate())
+	kv := open(t, old.URL, Config{TLS: &tls.Config{RootCAs: roots}, RequireTLS: true})
+	err := kv.SetRaw(t.Context(), "key", nil)
+	require.ErrorIs(t, err, resilient.ErrRefused)
+	require.ErrorContains(t, err, "protocol version")
 }
 
 func TestS14_NothingIsReadFromTheEnvironment(t *testing.T) {

@@ -64,8 +64,20 @@ func TestS32_EveryFaultOfTheConfigIsToldAtOnce(t *testing.T) {
 	require.Error(t, err)
 	_, err = Open("", Config{})
 	require.Error(t, err)
-	_, err = Open(nowhere+"&default_query_exec_mode=simple_protocol", Config{})
+}
+
+func TestS2_AProtocolThatMakesKeysPartOfTheSQLIsRefused(t *testing.T) {
+	const simple = nowhere + "&default_query_exec_mode=simple_protocol"
+	_, err := Open(simple, Config{})
 	require.ErrorContains(t, err, "simple_protocol")
+	pool, err := pgxpool.New(t.Context(), simple)
+	require.NoError(t, err)
+	defer pool.Close()
+	_, err = New(pool, Config{})
+	require.ErrorContains(t, err, "simple_protocol")
+	for name, sql := range map[string]string{"get": newStatements(`"t"`).get, "set": newStatements(`"t"`).set, "list": newStatements(`"t"`).listTo} {
+		require.Contains(t, sql, "$1::bytea", name)
+	}
 }
 
 func TestS9_AURLThatCannotBeReadIsNotShown(t *testing.T) {

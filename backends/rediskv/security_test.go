@@ -243,3 +243,47 @@ func TestS3_ListTakesNoPartOfAKeyForAPattern(t *testing.T) {
 		require.ElementsMatch(t, want, found, key)
 	}
 }
+
+// TestS7_ValuesThatLookLikeCommandsAreValues: each command is a list of
+// arguments, none of which the server reads as anything else.
+func TestS7_ValuesThatLookLikeCommandsAreValues(t *testing.T) {
+	s := servertest.Redis(t, "--appendfsync", "no")
+	kv := open(t, s, Config{})
+	require.NoError(t, kv.SetRaw(t.Context(), "kept", []byte("kept")))
+	for key, value := range map[string]string{
+		"a":                 "\r\n*1\r\n$8\r\nFLUSHALL\r\n",
+		"FLUSHALL":          "x\r\nFLUSHALL\r\n",
+		"*1 $8 FLUSHALL":    "*1\r\n$8\r\nFLUSHALL\r\n",
+		"return redis.call": "return redis.call('FLUSHALL')",
+		"EX":                "NX",
+		"$-1":               "$-1\r\n",
+	} {
+		require.NoError(t, kv.SetRaw(t.Context(), key, []byte(value)))
+		require.NoError(t, kv.BatchSetRaw(t.Context(), map[string][]byte{key: []byte(value), key + "2": []byte(value)}))
+		got, err := kv.BatchGetRaw(t.Context(), []string{key, key + "2", "kept"})
+		require.NoError(t, err)
+		require.Equal(t, map[string][]byte{key: []byte(value), key + "2": []byte(value), "kept": []byte("kept")}, got)
+	}
+	stats, err := bare(t, s).InfoMap(t.Context(), "commandstats").Result()
+	require.NoError(t, err)
+	require.Contains(t, stats["Commandstats"], "cmdstat_set")
+	for command := range stats["Commandstats"] {
+		for _, script := range []string{"eval", "fcall", "script", "function", "flush"} {
+			require.NotContains(t, command, script)
+		}
+	}
+}
+
+// TestS11_NoCommandOfTheDriverIsPrinted: its String has the key and the value.
+func TestS11_NoCommandOfTheDriverIsPrinted(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NotRegexp(t, `(?i)\b(cmds?|commands?)(\[[^\]]*\])?\.(String|FullName|Args)\(|%[+#]?[vsq][^\n]*,[^\n]*\b(cmds?|commands?)\b[^.]`, string(source), file)
+	}
+}
