@@ -12,7 +12,7 @@ SOAKTIME ?= 60s
 CHECKS   ?= 5000
 SEEDS    ?= 1000
 
-STEPS := servers fmt vet staticcheck paths tidy build unit sim planted unit-tools examples
+STEPS := servers fmt vet staticcheck gosec paths tidy build unit sim planted unit-tools examples
 
 # An owner of the checkout other than the user is common in CI, and Go and git
 # would both refuse it.
@@ -27,12 +27,13 @@ help: ## print this list
 test: tools ## everything that must pass before a merge
 	@bin/steps $(MAKE) $(STEPS)
 
-lint: fmt vet staticcheck paths ## the checks that run no test
+lint: fmt vet staticcheck gosec paths ## the checks that run no test
 
 # Go's build cache knows better than make whether these are up to date: it
 # also notices a new Go.
 tools:
 	@go -C test build -o ../bin/ ./cmd/... honnef.co/go/tools/cmd/staticcheck
+	@go -C test/lint build -o ../../bin/gosec .
 
 servers: ## the servers that tests start: Debian's as far as they are missing, the others built
 	@scripts/install-servers
@@ -52,6 +53,13 @@ staticcheck: tools ## staticcheck with all checks, pinned in test/go.mod
 	@bin/staticcheck -checks all -tags planted ./failover
 	@cd test && ../bin/staticcheck -checks all ./...
 
+# All rules. What is left out, and why, is in test/lint; an exception stands in
+# its line. Findings are cached as those of vet are.
+gosec: tools ## gosec finds no security fault; pinned in test/lint/go.mod
+	@go vet -vettool=$(CURDIR)/bin/gosec ./...
+	@go vet -vettool=$(CURDIR)/bin/gosec -tags planted ./failover
+	@cd test && go vet -vettool=$(CURDIR)/bin/gosec ./...
+
 # Paths of the machine a file was written on, and hosts that packages are
 # fetched from. The brackets keep the pattern from finding itself. git grep
 # answers 1 for "nothing found" and more for a fault.
@@ -61,7 +69,7 @@ paths: ## no tracked file names a machine's path or a registry's host
 
 tidy: ## go.mod and go.sum say what the code needs, and the downloads are genuine
 	@go mod tidy -diff
-	@set -e; for module in test test/servers/*/; do go -C $$module mod tidy -diff; done
+	@set -e; for module in test test/lint test/servers/*/; do go -C $$module mod tidy -diff; done
 	@go mod verify
 
 build: ## every package compiles

@@ -87,7 +87,7 @@ func TestRegression_AnOnChangeThatEndsItsGoroutineLosesNoChange(t *testing.T) {
 	})
 }
 
-func TestASlowOnChangeHoldsUpNobodyElseAndKeepsTheOrder(t *testing.T) {
+func TestS29_ASlowOnChangeHoldsUpNobodyElseAndKeepsTheOrder(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var rec recorder
 		goOn := make(chan struct{})

@@ -18,7 +18,7 @@ func TestTheZeroConfigIsTheOneWrittenBesideItsFields(t *testing.T) {
 	require.Equal(t, time.Hour, Config{OpenFor: time.Hour}.withDefaults().MaxOpenFor)
 }
 
-func TestAConfigThatCannotWorkIsAnErrorThatNamesTheField(t *testing.T) {
+func TestS32_AConfigThatCannotWorkIsAnErrorThatNamesTheField(t *testing.T) {
 	for _, c := range []struct {
 		cfg  Config
 		want string

@@ -56,7 +56,7 @@ func newWindow(d time.Duration, share float64, least int) *ledger {
 // Breaker stays open is not gobreaker's to say: its Timeout is the shortest
 // there is, and each opening has a ledger of its own.
 func newTrials(n int) *ledger {
-	l := newLedger(gobreaker.Settings{MaxRequests: uint32(n), Timeout: 1},
+	l := newLedger(gobreaker.Settings{MaxRequests: uint32(n), Timeout: 1}, //#nosec G115 -- validate allows what fits
 		func(gobreaker.Counts) bool { return true })
 	l.book(false)
 	return l

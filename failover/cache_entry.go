@@ -38,9 +38,9 @@ type cacheEntry struct {
 func (e cacheEntry) envelope() []byte {
 	raw := make([]byte, cacheHeader+len(e.value))
 	raw[0] = cacheFormat
-	binary.BigEndian.PutUint64(raw[1:], uint64(e.storedAt))
+	binary.BigEndian.PutUint64(raw[1:], uint64(e.storedAt)) //#nosec G115 -- the same bits
 	binary.BigEndian.PutUint64(raw[9:], e.life)
-	binary.BigEndian.PutUint64(raw[17:], uint64(e.lifetime))
+	binary.BigEndian.PutUint64(raw[17:], uint64(e.lifetime)) //#nosec G115 -- the same bits
 	setGeneration(raw, e.gen)
 	copy(raw[cacheHeader:], e.value)
 	return raw
@@ -60,9 +60,9 @@ func openEnvelope(key string, raw []byte) (e cacheEntry, ok bool) {
 		return cacheEntry{}, false
 	}
 	return cacheEntry{
-		storedAt: int64(binary.BigEndian.Uint64(raw[1:])),
+		storedAt: int64(binary.BigEndian.Uint64(raw[1:])), //#nosec G115 -- the same bits
 		life:     binary.BigEndian.Uint64(raw[9:]),
-		lifetime: int64(binary.BigEndian.Uint64(raw[17:])),
+		lifetime: int64(binary.BigEndian.Uint64(raw[17:])), //#nosec G115 -- the same bits
 		gen:      binary.BigEndian.Uint64(raw[25:]),
 		value:    raw[cacheHeader:],
 	}, true

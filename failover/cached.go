@@ -106,7 +106,7 @@ func newCached(kv resilient.KVWithHealth, cache resilient.KV, cfg CacheConfig, s
 	}
 	c := &Cached{
 		kv: kv, name: nameOf(kv), cfg: cfg.withDefaults(), cacheName: nameOf(cache),
-		seed: maphash.MakeSeed(), stripes: make([]cacheStripe, stripes), life: rand.Uint64(), start: time.Now(),
+		seed: maphash.MakeSeed(), stripes: make([]cacheStripe, stripes), life: rand.Uint64(), start: time.Now(), //#nosec G404 -- an identity among processes, not a secret
 	}
 	c.batch, _ = kv.(resilient.Batcher)
 	if k, ok := kv.(resilient.Classifier); ok {
@@ -198,7 +198,7 @@ func (c *Cached) age(t time.Time) int64 { return int64(t.Sub(c.start)) }
 
 // stripe returns the one of key.
 func (c *Cached) stripe(key string) *cacheStripe {
-	return &c.stripes[maphash.String(c.seed, key)&uint64(len(c.stripes)-1)]
+	return &c.stripes[maphash.String(c.seed, key)&uint64(len(c.stripes)-1)] //#nosec G115 -- a power of two
 }
 
 // class returns what err, which the store returned, means.

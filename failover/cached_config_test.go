@@ -15,7 +15,7 @@ import (
 	"github.com/holdfastkv/holdfast/resilient/kvtest"
 )
 
-func TestWithCacheNamesEveryFaultAtOnce(t *testing.T) {
+func TestS32_WithCacheNamesEveryFaultAtOnce(t *testing.T) {
 	c, err := failover.WithCache(nil, nil, failover.CacheConfig{MaxStale: -1, FillEvery: -2, MaxValue: -3})
 	require.Nil(t, c)
 	for _, want := range []string{

@@ -130,7 +130,7 @@ func TestACacheThatHangsDelaysAnErrorBy50msAndOnlyAFewTimes(t *testing.T) {
 	})
 }
 
-func TestWhatWaitsForASlowCacheIsBounded(t *testing.T) {
+func TestS18_WhatWaitsForASlowCacheIsBounded(t *testing.T) {
 	inCacheRig(t, failover.CacheConfig{}, func(r *cacheRig) {
 		r.cache.HangIgnoringContext()
 		value := make([]byte, 1<<20)
@@ -170,7 +170,7 @@ func TestAWriteThatFindsTheQueueFullLeavesNothingToServe(t *testing.T) {
 	})
 }
 
-func TestAValueThatIsTooLargeIsNotCachedAndRemovesTheOldOne(t *testing.T) {
+func TestS18_AValueThatIsTooLargeIsNotCachedAndRemovesTheOldOne(t *testing.T) {
 	small, err := memkv.New(memkv.Config{MaxValue: 37 + 10})
 	require.NoError(t, err)
 	defer small.Close()

@@ -174,7 +174,7 @@ func (j *durable) ends() []bool {
 	return j.clean
 }
 
-func TestEveryCallAfterCloseIsErrClosed(t *testing.T) {
+func TestS31_EveryCallAfterCloseIsErrClosed(t *testing.T) {
 	inRig(t, 2, nil, func(r *rig) {
 		r.set("k", "v")
 		require.NoError(t, r.kv.Close())
@@ -228,7 +228,7 @@ func TestCallsDuringCloseGetErrClosedAtOnce(t *testing.T) {
 }
 
 // Not in a bubble, which a second Close would freeze: it waits for a mutex.
-func TestEveryCallerOfCloseWaitsAndGetsTheSame(t *testing.T) {
+func TestS31_EveryCallerOfCloseWaitsAndGetsTheSame(t *testing.T) {
 	torn := errors.New("torn")
 	entered, wake := make(chan struct{}), make(chan struct{})
 	member := &hooked{KVWithHealth: openMem(t)}
@@ -387,7 +387,7 @@ func TestNothingIsToldAfterClose(t *testing.T) {
 }
 
 // After Close nothing of the group is left, in whatever state it was.
-func TestCloseLeavesNoGoroutine(t *testing.T) {
+func TestS31_CloseLeavesNoGoroutine(t *testing.T) {
 	for name, trouble := range map[string]func(r *rig){
 		"all is well":        func(r *rig) { r.set("k", "v") },
 		"a member is away":   func(r *rig) { r.away(0); r.set("k", "v") },

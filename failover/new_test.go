@@ -11,7 +11,7 @@ import (
 	"github.com/holdfastkv/holdfast/resilient/kvtest"
 )
 
-func TestNewNamesEveryFaultAtOnce(t *testing.T) {
+func TestS32_NewNamesEveryFaultAtOnce(t *testing.T) {
 	var typedNil *constant
 	_, err := failover.New(failover.Config{
 		Writes:   failover.Writes(9),
@@ -27,7 +27,7 @@ func TestNewRefusesNoMembers(t *testing.T) {
 	require.ErrorContains(t, err, "no members")
 }
 
-func TestNewRefusesTheSameStoreTwice(t *testing.T) {
+func TestS32_NewRefusesTheSameStoreTwice(t *testing.T) {
 	kv := openMem(t)
 	_, err := failover.New(failover.Config{Writes: failover.Mirror}, kv, kv)
 	require.ErrorContains(t, err, "members 0 and 1 are the same store")
@@ -41,7 +41,7 @@ func TestNewRefusesOneStoreUnderTwoSkins(t *testing.T) {
 	require.NoError(t, kv.Close())
 }
 
-func TestNewRefusesTwoMembersOfOneGivenName(t *testing.T) {
+func TestS32_NewRefusesTwoMembersOfOneGivenName(t *testing.T) {
 	a, err := resilient.Wrap(openMem(t), resilient.Config{Name: "twin"})
 	require.NoError(t, err)
 	b, err := resilient.Wrap(openMem(t), resilient.Config{Name: "twin"})
@@ -107,7 +107,7 @@ func TestCloseClosesTheMembersUnlessTheyAreKeptOpen(t *testing.T) {
 	require.NoError(t, kept.Close())
 }
 
-func TestLimitsAreThoseThatEveryMemberKeeps(t *testing.T) {
+func TestS16_LimitsAreThoseThatEveryMemberKeeps(t *testing.T) {
 	group := groupOf(t, failover.Config{Writes: failover.Mirror}, openMem(t), limited{openMem(t), resilient.Limits{MaxKey: 10, MaxValue: 20}})
 	defer group.Close()
 	require.ErrorIs(t, group.SetRaw(t.Context(), "12345678901", nil), resilient.ErrKeyTooLarge)

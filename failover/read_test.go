@@ -241,7 +241,7 @@ func TestAnOwedKeyIsNeverReadFromTheMemberThatLacksIt(t *testing.T) {
 	})
 }
 
-func TestTheCallerOwnsWhatItReadsFromTheOverlay(t *testing.T) {
+func TestS30_TheCallerOwnsWhatItReadsFromTheOverlay(t *testing.T) {
 	inRig(t, 2, nil, func(r *rig) {
 		r.faults[0].Down()
 		r.set("k", "good")

@@ -244,7 +244,7 @@ func TestReadersWaitForAnUndecidedWriteAndGetIt(t *testing.T) {
 	})
 }
 
-func TestAFullJournalRefusesBeforeAnythingIsSent(t *testing.T) {
+func TestS17_AFullJournalRefusesBeforeAnythingIsSent(t *testing.T) {
 	inRig(t, 2, func(cfg *failover.Config) { cfg.Journal = failover.MemoryJournal(2) }, func(r *rig) {
 		r.faults[0].Down()
 		r.set("a", "1")

@@ -14,7 +14,7 @@ import (
 	"github.com/holdfastkv/holdfast/breaker"
 )
 
-func TestCloseClosesTheWrappedStoreOnceAndAllItsCallersGetTheSame(t *testing.T) {
+func TestS31_CloseClosesTheWrappedStoreOnceAndAllItsCallersGetTheSame(t *testing.T) {
 	f := newFake()
 	f.shut = func() error { return errBroken }
 	s := wrap(t, f, steady())
@@ -31,7 +31,7 @@ func TestCloseClosesTheWrappedStoreOnceAndAllItsCallersGetTheSame(t *testing.T) 
 	require.Equal(t, 1, f.closes)
 }
 
-func TestEveryCallAfterCloseIsErrClosedAtOnceWhateverTheStoreDoes(t *testing.T) {
+func TestS31_EveryCallAfterCloseIsErrClosedAtOnceWhateverTheStoreDoes(t *testing.T) {
 	ctx := t.Context()
 	rec := &recorder{}
 	cfg := steady()
@@ -139,7 +139,7 @@ func TestCloseWaitsForACheckThatItsCtxOrTheStoresCloseEnds(t *testing.T) {
 	})
 }
 
-func TestAStoreWhoseClosePanicsOrEndsItsGoroutineIsClosed(t *testing.T) {
+func TestS28_AStoreWhoseClosePanicsOrEndsItsGoroutineIsClosed(t *testing.T) {
 	f := newFake()
 	f.shut = func() error { panic("close") }
 	s := wrap(t, f, steady())

@@ -91,7 +91,7 @@ func TestADetachedCallThatEndsInTimeIsAsAnyOther(t *testing.T) {
 	require.NoError(t, d.Close())
 }
 
-func TestWhatADetachedWriteWasGivenIsCopied(t *testing.T) {
+func TestS30_WhatADetachedWriteWasGivenIsCopied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &batchFake{fake: newFake()}
 		go1 := make(chan struct{})
@@ -128,7 +128,7 @@ func TestWhatADetachedWriteWasGivenIsCopied(t *testing.T) {
 	})
 }
 
-func TestAtMostTheLimitIsLeftBehindAndThenItIsBusy(t *testing.T) {
+func TestS19_AtMostTheLimitIsLeftBehindAndThenItIsBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kv := newStuck()
 		d := Detach(kv, 3)
@@ -218,7 +218,7 @@ func TestWhoWaitsForAPlaceIsBusyWhenAllHaveBeenLeft(t *testing.T) {
 	})
 }
 
-func TestAPanicOrGoexitOfADetachedCallIsContained(t *testing.T) {
+func TestS28_APanicOrGoexitOfADetachedCallIsContained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		f.get = func(context.Context, string) ([]byte, error) { panic("store") }

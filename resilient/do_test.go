@@ -285,7 +285,7 @@ func TestACallThatIsNoLongerNeededSaysNothing(t *testing.T) {
 	})
 }
 
-func TestAPanicOfTheStoreIsAFailedCall(t *testing.T) {
+func TestS28_APanicOfTheStoreIsAFailedCall(t *testing.T) {
 	for name, value := range map[string]any{"error": errBroken, "text": "secret", "nil": nil} {
 		t.Run(name, func(t *testing.T) {
 			rec := &recorder{}
@@ -311,7 +311,7 @@ func TestAPanicOfTheStoreIsAFailedCall(t *testing.T) {
 	}
 }
 
-func TestACallThatEndsItsGoroutineIsSettledAndTold(t *testing.T) {
+func TestS28_ACallThatEndsItsGoroutineIsSettledAndTold(t *testing.T) {
 	rec := &recorder{}
 	cfg := counts()
 	cfg.Observer, cfg.MaxInFlight = rec, 1
@@ -331,7 +331,7 @@ func TestACallThatEndsItsGoroutineIsSettledAndTold(t *testing.T) {
 	require.Len(t, rec.of(KindDone), 1)
 }
 
-func TestAPanicOfTheClassifierIsContainedToo(t *testing.T) {
+func TestS28_APanicOfTheClassifierIsContainedToo(t *testing.T) {
 	cfg := counts()
 	cfg.Classify = func(error) Class { panic("classifier") }
 	s := wrap(t, answers(errBroken), cfg)
@@ -398,7 +398,7 @@ func TestWhatWeRefuseReachesNobody(t *testing.T) {
 	require.ErrorContains(t, s.SetRaw(t.Context(), "k", nil), "again", "each opening has its own error")
 }
 
-func TestMaxInFlightRefusesWhatIsTooMuch(t *testing.T) {
+func TestS19_MaxInFlightRefusesWhatIsTooMuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		f.get = func(context.Context, string) ([]byte, error) { time.Sleep(time.Second); return nil, nil }
@@ -506,7 +506,7 @@ type observer func(context.Context, Event)
 
 func (o observer) Observe(ctx context.Context, e Event) { o(ctx, e) }
 
-func TestAPanickingObserverLosesNoPermitAndNoLaterEvent(t *testing.T) {
+func TestS28_APanickingObserverLosesNoPermitAndNoLaterEvent(t *testing.T) {
 	told := 0
 	cfg := quiet()
 	cfg.MaxInFlight = 1
@@ -524,7 +524,7 @@ func TestAPanickingObserverLosesNoPermitAndNoLaterEvent(t *testing.T) {
 	require.Equal(t, 5, told, "two calls, two dones, a change")
 }
 
-func TestASlowObserverHoldsNoPermitAndNoPlace(t *testing.T) {
+func TestS29_ASlowObserverHoldsNoPermitAndNoPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := quiet()
 		cfg.MaxInFlight = 1
@@ -552,7 +552,7 @@ func TestCallsAreToldWithTheCallersCtxAndOnItsGoroutine(t *testing.T) {
 	require.Equal(t, 2, told)
 }
 
-func TestAnObserverMayCallTheStoreAndCloseIt(t *testing.T) {
+func TestS29_AnObserverMayCallTheStoreAndCloseIt(t *testing.T) {
 	var s *Store
 	cfg := counts()
 	cfg.Observer = observer(func(ctx context.Context, e Event) {

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestCheckKeyTakesTheKeyDomainAndNothingElse(t *testing.T) {
+func TestS5_CheckKeyTakesTheKeyDomainAndNothingElse(t *testing.T) {
 	for _, key := range []string{
 		"a", "user:42", "a/../b", "a//b", "%", "é", "e\u0301", "a ", " ", "~", "12345678", "123456789",
 		"日本語", "😀", "\ufffd", strings.Repeat("k", 512), strings.Repeat("é", 256), "\u00a0",

@@ -97,7 +97,7 @@ func globalState(fset *token.FileSet, file *ast.File) (faults []string) {
 	return faults
 }
 
-func TestNoPackageHasAnInitOrUsesAProcessWideRegistry(t *testing.T) {
+func TestS15_NoPackageHasAnInitOrUsesAProcessWideRegistry(t *testing.T) {
 	files := 0
 	fset := token.NewFileSet()
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {

@@ -40,7 +40,7 @@ func poke(c chan struct{}) {
 func (p *prober) run(s *Store) {
 	defer close(p.ended)
 	pace := pace{cfg: s.cfg.Probe}
-	first, atOnce := pace.first(rand.Float64()), make(chan struct{}, 1)
+	first, atOnce := pace.first(rand.Float64()), make(chan struct{}, 1) //#nosec G404 -- jitter, nothing secret
 	if first == 0 {
 		// Not by a timer: with go1.26.8 the race detector crashes when two
 		// timers for no time at all fire at once in a synctest bubble.
@@ -56,7 +56,7 @@ func (p *prober) run(s *Store) {
 			return
 		case <-p.moved:
 			if !last.IsZero() {
-				timer.Reset(time.Until(last.Add(pace.wait(s.mood(), rand.Float64()))))
+				timer.Reset(time.Until(last.Add(pace.wait(s.mood(), rand.Float64())))) //#nosec G404 -- jitter, nothing secret
 			}
 			continue
 		case <-p.urgent:
@@ -89,7 +89,7 @@ func (p *prober) run(s *Store) {
 		if inDoubt {
 			doubted = last
 		}
-		timer.Reset(pace.next(s.mood(), rand.Float64()))
+		timer.Reset(pace.next(s.mood(), rand.Float64())) //#nosec G404 -- jitter, nothing secret
 	}
 }
 

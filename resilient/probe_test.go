@@ -182,7 +182,7 @@ func TestFailedChecksOpenTheBreakerAndGoodOnesBringItBack(t *testing.T) {
 	})
 }
 
-func TestAHealthThatIgnoresItsCtxFailsAtItsTimeAndIsNotAskedTwice(t *testing.T) {
+func TestS19_AHealthThatIgnoresItsCtxFailsAtItsTimeAndIsNotAskedTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wake := make(chan struct{})
 		b := newBeats(func(_ context.Context, n int) error {
@@ -227,7 +227,7 @@ func TestAHealthThatIgnoresItsCtxFailsAtItsTimeAndIsNotAskedTwice(t *testing.T) 
 	})
 }
 
-func TestAHealthThatPanicsOrEndsItsGoroutineHasFailedAndTheLoopGoesOn(t *testing.T) {
+func TestS28_AHealthThatPanicsOrEndsItsGoroutineHasFailedAndTheLoopGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBeats(func(_ context.Context, n int) error {
 			switch n {
@@ -254,7 +254,7 @@ func TestAHealthThatPanicsOrEndsItsGoroutineHasFailedAndTheLoopGoesOn(t *testing
 	})
 }
 
-func TestObserversAndHooksThatPanicOrEndTheirGoroutineDoNotEndTheLoop(t *testing.T) {
+func TestS28_ObserversAndHooksThatPanicOrEndTheirGoroutineDoNotEndTheLoop(t *testing.T) {
 	for name, breaks := range map[string]func(){"panic": func() { panic("observer") }, "goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -476,7 +476,7 @@ func TestASlowAnswerIsToldAndDegradesTheStore(t *testing.T) {
 	})
 }
 
-func TestCallersOfHealthAndTheProberShareOneCheck(t *testing.T) {
+func TestS21_CallersOfHealthAndTheProberShareOneCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBeats(func(context.Context, int) error { time.Sleep(time.Second); return errBroken })
 		s := wrap(t, b, steady())

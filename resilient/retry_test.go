@@ -142,7 +142,7 @@ func TestARefusalOfOursOnTheWayLeavesTheStoresOwnWord(t *testing.T) {
 	})
 }
 
-func TestDelaysGrowAndAreFullyJittered(t *testing.T) {
+func TestS20_DelaysGrowAndAreFullyJittered(t *testing.T) {
 	r := Retry{Base: 10 * time.Millisecond, Max: 100 * time.Millisecond}.withDefaults()
 	ceilings := []time.Duration{10, 20, 40, 80, 100, 100}
 	var low, high [6]bool
@@ -213,7 +213,7 @@ func TestASleepBetweenAttemptsEndsWithClose(t *testing.T) {
 	})
 }
 
-func TestTheBudgetBoundsRetriesByWhatSucceeds(t *testing.T) {
+func TestS20_TheBudgetBoundsRetriesByWhatSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		fail := true
@@ -262,7 +262,7 @@ func TestANegativeBudgetIsNone(t *testing.T) {
 	})
 }
 
-func TestNothingIsTriedAgainWhileTheBreakerIsNotClosed(t *testing.T) {
+func TestS20_NothingIsTriedAgainWhileTheBreakerIsNotClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := answers(errRefusedByIt)
 		cfg := retrying(10)
@@ -299,4 +299,39 @@ func TestAnErrorKeepsTheReasonInItsChain(t *testing.T) {
 	require.ErrorIs(t, both, context.Canceled)
 	require.ErrorIs(t, both, errBroken)
 	require.False(t, errors.Is(both, context.DeadlineExceeded))
+}
+
+// TestS20_AStoreThatIsDownMeetsOneFifthMoreCallsAtMost: whatever Attempts
+// allows, retries are paid for by what has succeeded, and a breaker that opens
+// ends them.
+func TestS20_AStoreThatIsDownMeetsOneFifthMoreCallsAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, failures := range []int{-1, 0} {
+			f := newFake()
+			down := false
+			f.get = func(context.Context, string) ([]byte, error) {
+				if down {
+					return nil, errRefusedByIt
+				}
+				return nil, nil
+			}
+			cfg := retrying(10)
+			cfg.Breaker.Failures = failures
+			s := wrap(t, f, cfg)
+			const calls = 1000
+			for range calls {
+				_, _ = s.GetRaw(t.Context(), "k")
+			}
+			down = true
+			before := f.count(OpGet)
+			for range calls {
+				_, _ = s.GetRaw(t.Context(), "k")
+			}
+			require.LessOrEqual(t, f.count(OpGet)-before, calls+calls/5)
+			if failures < 0 {
+				require.Greater(t, f.count(OpGet)-before, calls, "it was tried again")
+			}
+			require.NoError(t, s.Close())
+		}
+	})
 }

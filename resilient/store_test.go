@@ -41,7 +41,7 @@ func TestAStoreServesWhatItWraps(t *testing.T) {
 	}
 }
 
-func TestWrapNamesEveryFaultAtOnce(t *testing.T) {
+func TestS32_WrapNamesEveryFaultAtOnce(t *testing.T) {
 	_, err := Wrap(nil, Config{
 		MaxInFlight: -1,
 		Retry:       Retry{Attempts: -1, Base: 2 * time.Second, Max: time.Second, Budget: math.NaN()},
@@ -65,7 +65,7 @@ func TestWrapNamesEveryFaultAtOnce(t *testing.T) {
 	}
 }
 
-func TestWrapRefusesANilPointerInAnInterface(t *testing.T) {
+func TestS32_WrapRefusesANilPointerInAnInterface(t *testing.T) {
 	var kv *fake
 	_, err := Wrap(kv, Config{})
 	require.ErrorContains(t, err, "the store is nil")
@@ -98,7 +98,7 @@ func TestDefaultsAreThoseWrittenBesideTheFields(t *testing.T) {
 	require.Equal(t, 50*time.Millisecond, Config{Probe: Probe{Timeout: 100 * time.Millisecond}}.withDefaults().Probe.SlowAfter)
 }
 
-func TestKeysAreCheckedBeforeAnythingIsSent(t *testing.T) {
+func TestS5_KeysAreCheckedBeforeAnythingIsSent(t *testing.T) {
 	ctx := t.Context()
 	long := strings.Repeat("k", 513)
 	for name, kv := range map[string]func(*fake) KVWithHealth{
@@ -145,7 +145,7 @@ type limitedFake struct{ *fake }
 
 func (limitedFake) Limits() Limits { return Limits{MaxKey: 4, MaxValue: 3} }
 
-func TestLimitsOfTheStoreAreCheckedBeforeAnythingIsSent(t *testing.T) {
+func TestS16_LimitsOfTheStoreAreCheckedBeforeAnythingIsSent(t *testing.T) {
 	ctx := t.Context()
 	f := newFake()
 	s := wrap(t, limitedFake{f}, quiet())

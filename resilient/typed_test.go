@@ -31,7 +31,7 @@ func TestTypedValuesGoThroughTheirCodec(t *testing.T) {
 	require.ErrorIs(t, err, ErrNotFound)
 }
 
-func TestWhatCannotBeEncodedIsNotSentAndNotQuoted(t *testing.T) {
+func TestS11_WhatCannotBeEncodedIsNotSentAndNotQuoted(t *testing.T) {
 	ctx := t.Context()
 	f := newFake()
 	err := Of[any](f, JSON).Set(ctx, "k", map[string]any{"secret": func() {}})
@@ -81,4 +81,24 @@ func TestACodecOfOnesOwn(t *testing.T) {
 	f.get = func(context.Context, string) ([]byte, error) { return nil, errBroken }
 	_, err = texts.Get(t.Context(), "k")
 	require.True(t, errors.Is(err, errBroken))
+}
+
+// hostile is a Codec that panics.
+type hostile struct{}
+
+func (hostile) Marshal(any) ([]byte, error) { panic("marshal") }
+func (hostile) Unmarshal([]byte, any) error { panic("unmarshal") }
+
+// TestS28_APanicOfACodecIsItsCallersAndHoldsNothing: it runs where the caller
+// called, before the call of the store and after it, and so goes on there.
+func TestS28_APanicOfACodecIsItsCallersAndHoldsNothing(t *testing.T) {
+	cfg := quiet()
+	cfg.MaxInFlight = 1
+	s := wrap(t, newFake(), cfg)
+	require.NoError(t, s.SetRaw(t.Context(), "k", nil))
+	texts := Of[string](s, hostile{})
+	require.PanicsWithValue(t, "marshal", func() { _ = texts.Set(t.Context(), "k", "v") })
+	require.PanicsWithValue(t, "unmarshal", func() { _, _ = texts.Get(t.Context(), "k") })
+	require.Zero(t, s.Status().InFlight)
+	require.NoError(t, s.SetRaw(t.Context(), "k", nil), "the only place is free")
 }

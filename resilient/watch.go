@@ -49,7 +49,7 @@ func Watch(ctx context.Context, kv KVWithHealth, p Probe, fn func(Check)) {
 		return
 	}
 	pace := pace{cfg: p}
-	timer := time.NewTimer(pace.first(rand.Float64()))
+	timer := time.NewTimer(pace.first(rand.Float64())) //#nosec G404 -- jitter, nothing secret
 	defer timer.Stop()
 	var hung *checkup
 	failed := 0
@@ -79,7 +79,7 @@ func Watch(ctx context.Context, kv KVWithHealth, p Probe, fn func(Check)) {
 			m.state = breaker.Open
 		}
 		fn(c)
-		timer.Reset(pace.next(m, rand.Float64()))
+		timer.Reset(pace.next(m, rand.Float64())) //#nosec G404 -- jitter, nothing secret
 	}
 }
 

@@ -69,7 +69,7 @@ func TestWatchFollowsTheStateOfTheStoreUntilItsCtxIsDone(t *testing.T) {
 	})
 }
 
-func TestWatchHasAtMostOneHungCheck(t *testing.T) {
+func TestS19_WatchHasAtMostOneHungCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wake := make(chan struct{})
 		b := newBeats(func(context.Context, int) error { <-wake; return nil })
@@ -107,7 +107,7 @@ func TestWatchWithoutAnIntervalOnlyWaits(t *testing.T) {
 	})
 }
 
-func TestAGroupIsCheckedSideBySideAndNotAllAtOnce(t *testing.T) {
+func TestS19_AGroupIsCheckedSideBySideAndNotAllAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var now, most atomic.Int32
 		group := Group{}

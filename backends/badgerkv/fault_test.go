@@ -14,7 +14,7 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-func TestADeletedOrReplacedDirectoryIsUnhealthyAndTakesNoWrites(t *testing.T) {
+func TestS27_ADeletedOrReplacedDirectoryIsUnhealthyAndTakesNoWrites(t *testing.T) {
 	for name, damage := range map[string]func(dir string) error{
 		"moved away": func(dir string) error { return os.Rename(dir, dir+".old") },
 		"replaced": func(dir string) error {
@@ -80,7 +80,7 @@ func TestAWriteThatBadgerTurnsAwayIsRefused(t *testing.T) {
 	require.NoError(t, kv.Health(t.Context()), "it does not break the store")
 }
 
-func TestErrorsOfBadgerThatMayHoldKeysAreNotPrinted(t *testing.T) {
+func TestS11_ErrorsOfBadgerThatMayHoldKeysAreNotPrinted(t *testing.T) {
 	ctx := t.Context()
 	kv, _ := borrow(t, Config{})
 	secret := errors.New("DB::Get key: \"SECRET\": read failed")

@@ -19,7 +19,7 @@ type keyspace struct {
 }
 
 func newKeyspace(namespace string) keyspace {
-	rest := string([]byte{byte(len(namespace))}) + namespace
+	rest := string([]byte{byte(len(namespace))}) + namespace //#nosec G115 -- validate allows 255 bytes
 	return keyspace{
 		prefix: string(rune(markData)) + rest,
 		canary: []byte(string(rune(markCanary)) + rest),

@@ -13,7 +13,7 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-func TestOpenMakesADirectoryThatOnlyItsOwnerMayEnter(t *testing.T) {
+func TestS25_OpenMakesADirectoryThatOnlyItsOwnerMayEnter(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	_, dir := open(t, Config{})
 	requireMode(t, 0o700, dir)
@@ -33,7 +33,7 @@ func requireMode(tb testing.TB, want os.FileMode, path string) {
 	require.Equal(tb, want, info.Mode().Perm())
 }
 
-func TestOpenRefusesADirectoryThatOthersMayEnterUnlessToldOtherwise(t *testing.T) {
+func TestS25_OpenRefusesADirectoryThatOthersMayEnterUnlessToldOtherwise(t *testing.T) {
 	kv, dir := open(t, Config{})
 	require.NoError(t, kv.Close())
 	require.NoError(t, os.Chmod(dir, 0o750))
@@ -47,7 +47,7 @@ func TestOpenRefusesADirectoryThatOthersMayEnterUnlessToldOtherwise(t *testing.T
 	requireMode(t, 0o750, dir)
 }
 
-func TestOpenFailsAtOnceWhileTheDirectoryIsInUse(t *testing.T) {
+func TestS25_OpenFailsAtOnceWhileTheDirectoryIsInUse(t *testing.T) {
 	kv, dir := open(t, Config{})
 	before := descriptors(t, dir)
 	_, err := Open(dir, Config{})
@@ -62,7 +62,12 @@ func TestOpenFailsAtOnceWhileTheDirectoryIsInUse(t *testing.T) {
 	require.Zero(t, descriptors(t, dir))
 }
 
-func TestOpenRefusesWhatIsNotADirectory(t *testing.T) {
+func TestS25_OpenLeavesBadgersOwnLockOn(t *testing.T) {
+	kv, _ := open(t, Config{})
+	require.False(t, kv.db.Opts().BypassLockGuard)
+}
+
+func TestS25_OpenRefusesWhatIsNotADirectory(t *testing.T) {
 	dir := t.TempDir()
 	file, target, link := filepath.Join(dir, "file"), filepath.Join(dir, "target"), filepath.Join(dir, "link")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
@@ -92,7 +97,7 @@ func TestOpenReportsADamagedDatabase(t *testing.T) {
 	require.Zero(t, descriptors(t, dir), "a failed Open leaves no descriptor")
 }
 
-func TestInvalidArgumentsAreErrors(t *testing.T) {
+func TestS32_InvalidArgumentsAreErrors(t *testing.T) {
 	_, err := New(nil, Config{})
 	require.ErrorContains(t, err, "nil")
 	_, err = Open(filepath.Join(t.TempDir(), "x"), Config{MaxValue: -1, Namespace: strings.Repeat("\xff", 256)})
@@ -118,7 +123,7 @@ func TestInvalidArgumentsAreErrors(t *testing.T) {
 	require.ErrorContains(t, err, "memkv")
 }
 
-func TestStoresOfOneDatabaseDoNotSeeEachOther(t *testing.T) {
+func TestS1_StoresOfOneDatabaseDoNotSeeEachOther(t *testing.T) {
 	ctx := t.Context()
 	a, db := borrow(t, Config{Namespace: "a"})
 	// Without the length in front, "a" + "b..." and "ab" + "..." would be one.
@@ -140,7 +145,7 @@ func TestStoresOfOneDatabaseDoNotSeeEachOther(t *testing.T) {
 	require.NoError(t, a.Health(ctx), "closing one store leaves the borrowed database open")
 }
 
-func TestNoNamespaceReachesTheKeysOfBadger(t *testing.T) {
+func TestS1_NoNamespaceReachesTheKeysOfBadger(t *testing.T) {
 	ctx := t.Context()
 	_, db := borrow(t, Config{})
 	// The length of this one is the byte '!', so that "!badger!" would begin

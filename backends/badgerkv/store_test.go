@@ -133,7 +133,7 @@ func TestEveryCallAfterCloseIsRefused(t *testing.T) {
 	require.Zero(t, descriptors(t, dir))
 }
 
-func TestCloseDuringCallsLetsEachEndCleanly(t *testing.T) {
+func TestS31_CloseDuringCallsLetsEachEndCleanly(t *testing.T) {
 	ctx := t.Context()
 	kv, _ := open(t, Config{NoSync: true})
 	require.NoError(t, kv.SetRaw(ctx, "k", []byte("v")))

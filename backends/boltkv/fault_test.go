@@ -13,7 +13,7 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-func TestADeletedOrReplacedFileIsUnhealthyAndTakesNoWrites(t *testing.T) {
+func TestS27_ADeletedOrReplacedFileIsUnhealthyAndTakesNoWrites(t *testing.T) {
 	for name, damage := range map[string]func(path string) error{
 		"deleted": os.Remove,
 		"replaced": func(path string) error {

@@ -15,7 +15,7 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-func TestOpenMakesAFileThatOnlyItsOwnerMayRead(t *testing.T) {
+func TestS24_OpenMakesAFileThatOnlyItsOwnerMayRead(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	_, path := open(t, Config{})
 	info, err := os.Stat(path)
@@ -23,7 +23,7 @@ func TestOpenMakesAFileThatOnlyItsOwnerMayRead(t *testing.T) {
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 }
 
-func TestOpenFailsWithinASecondWhileTheFileIsLocked(t *testing.T) {
+func TestS24_OpenFailsWithinASecondWhileTheFileIsLocked(t *testing.T) {
 	_, path := open(t, Config{})
 	before := descriptors(t, filepath.Dir(path))
 	for _, wait := range []time.Duration{0, -1, 100 * time.Millisecond} {
@@ -43,7 +43,7 @@ func TestOpenFailsWithinASecondWhileTheFileIsLocked(t *testing.T) {
 	require.Equal(t, before, descriptors(t, filepath.Dir(path)), "a failed Open leaves no descriptor")
 }
 
-func TestOpenRefusesWhatIsNotARegularFile(t *testing.T) {
+func TestS24_OpenRefusesWhatIsNotARegularFile(t *testing.T) {
 	dir := t.TempDir()
 	target, link, fifo := filepath.Join(dir, "target"), filepath.Join(dir, "link"), filepath.Join(dir, "fifo")
 	require.NoError(t, os.Symlink(target, link))
@@ -71,7 +71,7 @@ func TestOpenReportsAFileItCannotUse(t *testing.T) {
 	require.Zero(t, descriptors(t, dir), "a failed Open leaves no descriptor")
 }
 
-func TestInvalidArgumentsAreErrors(t *testing.T) {
+func TestS32_InvalidArgumentsAreErrors(t *testing.T) {
 	_, err := New(nil, Config{})
 	require.ErrorContains(t, err, "nil")
 
@@ -87,7 +87,7 @@ func TestInvalidArgumentsAreErrors(t *testing.T) {
 	require.ErrorIs(t, err, berrors.ErrDatabaseNotOpen)
 }
 
-func TestStoresOfOneFileDoNotSeeEachOther(t *testing.T) {
+func TestS1_StoresOfOneFileDoNotSeeEachOther(t *testing.T) {
 	ctx := t.Context()
 	a, db := borrow(t, Config{Namespace: "a"}, nil)
 	b, err := New(db, Config{Namespace: "ab"})

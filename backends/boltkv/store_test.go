@@ -17,7 +17,7 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-func TestWhatWasReadStaysReadableAfterGrowthAndClose(t *testing.T) {
+func TestS30_WhatWasReadStaysReadableAfterGrowthAndClose(t *testing.T) {
 	ctx := t.Context()
 	kv, _ := open(t, Config{})
 	want := bytes.Repeat([]byte("0123456789"), 1000)
@@ -60,7 +60,7 @@ func TestEveryCallAfterCloseIsRefused(t *testing.T) {
 	require.Zero(t, descriptors(t, filepath.Dir(path)))
 }
 
-func TestCloseDuringCallsLetsEachEndCleanly(t *testing.T) {
+func TestS31_CloseDuringCallsLetsEachEndCleanly(t *testing.T) {
 	ctx := t.Context()
 	kv, _ := open(t, Config{NoSync: true})
 	require.NoError(t, kv.SetRaw(ctx, "k", []byte("v")))

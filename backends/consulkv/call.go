@@ -70,9 +70,9 @@ func (f *fault) explain(ctx context.Context, writes bool) error {
 // reading returns the options of a read: the leader asks a majority whether it
 // still is one before it answers.
 func (k *KV) reading(ctx context.Context) *api.QueryOptions {
-	return (&api.QueryOptions{RequireConsistent: true, Token: k.cfg.Token}).WithContext(ctx)
+	return (&api.QueryOptions{RequireConsistent: true, Token: k.token()}).WithContext(ctx)
 }
 
 func (k *KV) writing(ctx context.Context) *api.WriteOptions {
-	return (&api.WriteOptions{Token: k.cfg.Token}).WithContext(ctx)
+	return (&api.WriteOptions{Token: k.token()}).WithContext(ctx)
 }

@@ -179,7 +179,7 @@ func TestAValueOverTheServersOwnLimitIsTooLarge(t *testing.T) {
 	require.Equal(t, resilient.Failed, kv.Classify(err))
 }
 
-func TestARedirectIsNotFollowed(t *testing.T) {
+func TestS4_ARedirectIsNotFollowed(t *testing.T) {
 	var reached atomic.Int64
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
 	defer elsewhere.Close()

@@ -16,7 +16,8 @@ import (
 // KV is a store in one folder of Consul's key-value store. Make one with Open or
 // New; all methods are safe for concurrent use.
 type KV struct {
-	cfg    Config
+	cfg    Config // without the token
+	token  guard.Secret
 	keys   keyspace
 	client *api.Client
 	pool   *pool // nil = the client is borrowed
@@ -91,8 +92,11 @@ func New(client *api.Client, cfg Config) (*KV, error) {
 }
 
 func build(client *api.Client, p *pool, cfg Config) *KV {
+	token := guard.Hide(cfg.Token)
+	cfg.Token = "" // whoever prints what holds a KV does not print it
 	return &KV{
 		cfg:    cfg,
+		token:  token,
 		keys:   keyspace(cfg.Namespace + "/"),
 		client: client,
 		pool:   p,
@@ -126,4 +130,8 @@ func (k *KV) Close() error {
 }
 
 // Format writes what of the store is fit to be seen, whatever the verb.
-func (k *KV) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "consulkv.KV%v", k.cfg) }
+func (k *KV) Format(f fmt.State, _ rune) {
+	cfg := k.cfg
+	cfg.Token = k.token() // Config says whether it is set
+	fmt.Fprintf(f, "consulkv.KV%v", cfg)
+}

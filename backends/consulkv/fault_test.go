@@ -147,7 +147,7 @@ func TestARestartedServerIsUsedAgain(t *testing.T) {
 	}
 }
 
-func TestCloseEndsCallsAtAServerThatDoesNotAnswer(t *testing.T) {
+func TestS31_CloseEndsCallsAtAServerThatDoesNotAnswer(t *testing.T) {
 	addr := silent(t)
 	for i := range 80 {
 		kv := open(t, addr, Config{PoolSize: 1})
@@ -242,7 +242,7 @@ func TestACallThatFindsNoFreeConnectionIsRefused(t *testing.T) {
 	require.NotErrorIs(t, err, resilient.ErrAmbiguous)
 }
 
-func TestAWriteWhoseCallerLeavesKeepsNoHoldOnTheValue(t *testing.T) {
+func TestS30_AWriteWhoseCallerLeavesKeepsNoHoldOnTheValue(t *testing.T) {
 	slow := &dawdler{}
 	client, err := api.NewClient(&api.Config{Address: "127.0.0.1:1", HttpClient: &http.Client{Transport: slow}})
 	require.NoError(t, err)

@@ -83,7 +83,7 @@ func (s keyspace) original(stored string) (key string, ok bool) {
 			if high < 0 || low < 0 {
 				return "", false
 			}
-			c, i = byte(high<<4|low), i+2
+			c, i = byte(high<<4|low), i+2 //#nosec G115 -- two hexadecimal digits are a byte
 		}
 		b = append(b, c)
 	}

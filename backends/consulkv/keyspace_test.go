@@ -21,7 +21,7 @@ var nasty = []string{
 	"é", "e\u0301", "É", "日本/語", "\u00a0", "\ufeff", "\U0010ffff", "A", "a", "agent", "v1/kv/a", "holdfast", "holdfast/a", "http://a/b",
 }
 
-func TestAStoredKeyIsWhatNeitherURLsNorServersChange(t *testing.T) {
+func TestS4_AStoredKeyIsWhatNeitherURLsNorServersChange(t *testing.T) {
 	s := keyspace("holdfast/")
 	seen := map[string]string{s.own(): "the library's own"}
 	for _, key := range nasty {
@@ -62,7 +62,7 @@ func TestWhatOthersPutIntoTheFolderIsNoKey(t *testing.T) {
 	require.Equal(t, []string{"a", "a b"}, s.originals([]string{"holdfast/a~20b", "holdfast/a", s.own(), "holdfast/a b"}))
 }
 
-func TestStoredPrefixesAreThoseOfKeysWithThePrefixAndOfNoOther(t *testing.T) {
+func TestS3_StoredPrefixesAreThoseOfKeysWithThePrefixAndOfNoOther(t *testing.T) {
 	s := keyspace("holdfast/")
 	keys := rapid.StringOfN(rapid.RuneFrom([]rune("a/.~ %é\U0010ffff2f")), 1, 20, maxKey)
 	rapid.Check(t, func(t *rapid.T) {

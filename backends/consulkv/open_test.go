@@ -21,7 +21,7 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-func TestWhatCannotWorkIsRefusedAtOnceAndWhole(t *testing.T) {
+func TestS32_WhatCannotWorkIsRefusedAtOnceAndWhole(t *testing.T) {
 	_, err := Open("127.0.0.1:8500", Config{
 		Namespace: "a/b", Token: "line\nbreak-SECRET", DialTimeout: -1, PoolSize: -1, MaxValue: 16<<20 + 1,
 	})
@@ -31,7 +31,9 @@ func TestWhatCannotWorkIsRefusedAtOnceAndWhole(t *testing.T) {
 	require.NotContains(t, err.Error(), "SECRET")
 	_, err = New(nil, Config{})
 	require.Error(t, err)
+}
 
+func TestS1_OnlyPlainFoldersAreNamespaces(t *testing.T) {
 	for _, name := range []string{
 		".", "..", "../acl", "a/", "/a", "a//b", "a b", "a%2f", "a?b", "a#b", "~", "a~", "é", "a\n", "*", "'; --", strings.Repeat("a", 129),
 	} {
@@ -43,7 +45,7 @@ func TestWhatCannotWorkIsRefusedAtOnceAndWhole(t *testing.T) {
 	}
 }
 
-func TestAnAddressIsHostAndPortAndIsNeverShown(t *testing.T) {
+func TestS9_AnAddressIsHostAndPortAndIsNeverShown(t *testing.T) {
 	for addr, want := range map[string]string{
 		"127.0.0.1:8500":         "http 127.0.0.1:8500",
 		"[::1]:8500":             "http [::1]:8500",
@@ -65,7 +67,7 @@ func TestAnAddressIsHostAndPortAndIsNeverShown(t *testing.T) {
 	}
 }
 
-func TestRequireTLSAllowsNothingElse(t *testing.T) {
+func TestS13_RequireTLSAllowsNothingElse(t *testing.T) {
 	for _, c := range []struct {
 		addr string
 		tls  *tls.Config
@@ -89,7 +91,7 @@ func TestRequireTLSAllowsNothingElse(t *testing.T) {
 	require.ErrorContains(t, err, "RequireTLS")
 }
 
-func TestTLSVerifiesTheServer(t *testing.T) {
+func TestS14_TLSVerifiesTheServer(t *testing.T) {
 	proxy := record(t, servertest.Consul(t).Addr())
 	secure := httptest.NewUnstartedServer(proxy.Config.Handler)
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // it would tell of refused handshakes
@@ -114,7 +116,21 @@ func TestTLSVerifiesTheServer(t *testing.T) {
 	require.ErrorIs(t, plain.SetRaw(t.Context(), "key", nil), resilient.ErrRefused)
 }
 
-func TestNothingIsReadFromTheEnvironment(t *testing.T) {
+func TestS14_AServerThatSpeaksOnlyOldTLSIsRefused(t *testing.T) {
+	old := httptest.NewUnstartedServer(http.NotFoundHandler())
+	old.Config.ErrorLog = log.New(io.Discard, "", 0)
+	old.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	old.StartTLS()
+	defer old.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(old.Certificate())
+	kv := open(t, old.URL, Config{TLS: &tls.Config{RootCAs: roots}, RequireTLS: true})
+	err := kv.SetRaw(t.Context(), "key", nil)
+	require.ErrorIs(t, err, resilient.ErrRefused)
+	require.ErrorContains(t, err, "protocol version")
+}
+
+func TestS14_NothingIsReadFromTheEnvironment(t *testing.T) {
 	for _, name := range []string{
 		api.HTTPAddrEnvName, api.HTTPTokenEnvName, api.HTTPTokenFileEnvName, api.HTTPAuthEnvName, api.HTTPCAFile, api.HTTPCAPath,
 		api.HTTPClientCert, api.HTTPClientKey, api.HTTPTLSServerName, api.HTTPNamespaceEnvName, api.HTTPPartitionEnvName,
@@ -142,7 +158,7 @@ func TestNothingIsReadFromTheEnvironment(t *testing.T) {
 	require.NoError(t, kv.Health(t.Context()))
 }
 
-func TestATokenIsNeverShown(t *testing.T) {
+func TestS8_ATokenIsNeverShown(t *testing.T) {
 	const secret = "SECRET-token"
 	cfg := Config{Token: secret, TLS: &tls.Config{ServerName: secret}}
 	kv := open(t, "127.0.0.1:1", cfg)
@@ -207,7 +223,7 @@ func TestABorrowedClientIsLeftInTimeAndEndedByClose(t *testing.T) {
 	require.ErrorIs(t, <-done, resilient.ErrClosed)
 }
 
-func TestAnAnswerThatIsTooLongIsCutOff(t *testing.T) {
+func TestS23_AnAnswerThatIsTooLongIsCutOff(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Consul-Index", "5")
 		w.Header().Set(policyHeader, "allow")

@@ -56,7 +56,7 @@ func (r *recorder) take() ([]*http.Request, []int) {
 	return requests, statuses
 }
 
-func TestNoKeyOrPrefixReachesAnythingButTheKeyValueStore(t *testing.T) {
+func TestS4_NoKeyOrPrefixReachesAnythingButTheKeyValueStore(t *testing.T) {
 	server := servertest.Consul(t)
 	proxy := record(t, server.Addr())
 	kv := open(t, proxy.addr(), Config{Canary: true})

@@ -134,7 +134,7 @@ func (k *KV) look(ctx context.Context, ops api.TxnOps) (api.TxnResults, error) {
 		return nil, errForbidden
 	}
 	for i, r := range answer.Results {
-		if r == nil || r.KV == nil || i >= len(ops) || r.KV.Key != ops[i].KV.Key {
+		if r == nil || r.KV == nil || i >= len(ops) || r.KV.Key != ops[i].KV.Key { //#nosec G602 -- i was compared just before
 			return nil, errForeign
 		}
 	}

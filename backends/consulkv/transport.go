@@ -9,11 +9,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
 const (
-	tokenHeader = "X-Consul-Token"
+	tokenHeader = "X-Consul-Token" //#nosec G101 -- the name of a header, not a token
 	// policyHeader is in every answer of Consul's.
 	policyHeader = "X-Consul-Default-Acl-Policy"
 	// maxAnswer bounds what one answer may take of our memory: the keys of a
@@ -28,7 +29,7 @@ const (
 // has built, less what the driver took from the environment.
 type pool struct {
 	http  *http.Transport
-	token string
+	token guard.Secret
 	limit int64 // of an answer, in bytes
 	dial  func(ctx context.Context, network, addr string) (net.Conn, error)
 
@@ -45,7 +46,7 @@ type pool struct {
 
 func newPool(cfg Config) *pool {
 	p := &pool{
-		token: cfg.Token,
+		token: guard.Hide(cfg.Token),
 		limit: maxAnswer,
 		dial:  (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext,
 	}
@@ -78,8 +79,8 @@ func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
 	sent := req.WithContext(req.Context())
 	sent.Header = req.Header.Clone()
 	sent.Header.Del(tokenHeader)
-	if p.token != "" {
-		sent.Header.Set(tokenHeader, p.token)
+	if token := p.token(); token != "" {
+		sent.Header.Set(tokenHeader, token)
 	}
 	if strings.Contains(req.URL.RawQuery, "ns=") || strings.Contains(req.URL.RawQuery, "partition=") {
 		u, query := *req.URL, req.URL.Query()

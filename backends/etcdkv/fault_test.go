@@ -133,7 +133,7 @@ func TestAWriteWhoseAnswerIsLostIsAmbiguous(t *testing.T) {
 	}
 }
 
-func TestCloseEndsTheCallsAtAFrozenServer(t *testing.T) {
+func TestS31_CloseEndsTheCallsAtAFrozenServer(t *testing.T) {
 	server := servertest.Etcd(t)
 	kv := open(t, Config{Timeout: -1}, server)
 	works(t, kv)

@@ -9,6 +9,8 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.etcd.io/etcd/client/v3/credentials"
+
+	"github.com/holdfastkv/holdfast/backends/internal/guard"
 )
 
 // suspectAfter is the age at which a token is dropped when a call that had it
@@ -21,9 +23,10 @@ const suspectAfter = 10 * time.Second
 // shows a server that was started again the old token along with the password,
 // which is refused.
 type login struct {
-	name, password string
-	bundle         credentials.PerRPCCredentialsBundle
-	auth           pb.AuthClient // over a wire without login
+	name     string
+	password guard.Secret
+	bundle   credentials.PerRPCCredentialsBundle
+	auth     pb.AuthClient // over a wire without login
 
 	turn chan struct{}          // holds one element while somebody asks the server
 	good atomic.Pointer[ticket] // stands for the token in bundle; nil = there is none
@@ -35,7 +38,7 @@ type ticket struct{ since time.Time }
 func newLogin(name, password string) *login {
 	return &login{
 		name:     name,
-		password: password,
+		password: guard.Hide(password),
 		bundle:   credentials.NewPerRPCCredentialBundle(),
 		turn:     make(chan struct{}, 1),
 	}
@@ -59,7 +62,7 @@ func (l *login) enter(ctx context.Context) (*ticket, error) {
 	// A server looks at the token of this request too. A call that goes without
 	// one meanwhile is made again.
 	l.bundle.UpdateAuthToken("")
-	resp, err := l.auth.Authenticate(ctx, &pb.AuthenticateRequest{Name: l.name, Password: l.password})
+	resp, err := l.auth.Authenticate(ctx, &pb.AuthenticateRequest{Name: l.name, Password: l.password()})
 	// A server that knows no users serves everybody, as the driver has it.
 	if err != nil && !errors.Is(err, rpctypes.ErrAuthNotEnabled) {
 		return nil, err

@@ -14,7 +14,7 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-func TestInvalidArgumentsAreErrorsThatNameTheField(t *testing.T) {
+func TestS32_InvalidArgumentsAreErrorsThatNameTheField(t *testing.T) {
 	_, err := Open(nil, Config{})
 	require.ErrorContains(t, err, "no endpoint")
 	_, err = New(nil, Config{})
@@ -28,7 +28,7 @@ func TestInvalidArgumentsAreErrorsThatNameTheField(t *testing.T) {
 	}
 }
 
-func TestOnlyPlainNamesAreNamespaces(t *testing.T) {
+func TestS1_OnlyPlainNamesAreNamespaces(t *testing.T) {
 	for _, name := range []string{
 		"a/b", "/", "a/", "../x", "a b", "a*", "é", "a\x00", "a\n", "'; DROP TABLE x; --", "\xff", strings.Repeat("n", 64),
 	} {
@@ -41,7 +41,7 @@ func TestOnlyPlainNamesAreNamespaces(t *testing.T) {
 	require.NoError(t, kv.Close())
 }
 
-func TestEndpointsAreCheckedAndNotPrinted(t *testing.T) {
+func TestS9_EndpointsAreCheckedAndNotPrinted(t *testing.T) {
 	for _, c := range []struct {
 		endpoints []string
 		fault     string // "" = none
@@ -73,7 +73,7 @@ func TestEndpointsAreCheckedAndNotPrinted(t *testing.T) {
 	}
 }
 
-func TestNothingPrintsThePassword(t *testing.T) {
+func TestS8_NothingPrintsThePassword(t *testing.T) {
 	ctx := t.Context()
 	server := servertest.Etcd(t)
 	withUsers(t, server)
@@ -94,7 +94,7 @@ func TestNothingPrintsThePassword(t *testing.T) {
 	require.NotContains(t, fmt.Sprint(Config{}), "hidden")
 }
 
-func TestRequireTLSTakesOnlyWhatWillBeVerified(t *testing.T) {
+func TestS13_RequireTLSTakesOnlyWhatWillBeVerified(t *testing.T) {
 	for _, c := range []struct {
 		endpoint string
 		tls      *tls.Config

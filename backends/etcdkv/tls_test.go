@@ -50,7 +50,7 @@ func certificate(tb testing.TB) (certFile, keyFile string, trust *x509.CertPool)
 	return certFile, keyFile, trust
 }
 
-func TestAServerThatCannotBeVerifiedIsToldNothing(t *testing.T) {
+func TestS14_AServerThatCannotBeVerifiedIsToldNothing(t *testing.T) {
 	ctx := t.Context()
 	certFile, keyFile, trust := certificate(t)
 	server := servertest.Etcd(t, "--cert-file", certFile, "--key-file", keyFile)

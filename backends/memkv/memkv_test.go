@@ -33,7 +33,7 @@ func list(t *testing.T, m *KV) []string {
 	return keys
 }
 
-func TestNewNamesEveryFaultOfItsConfig(t *testing.T) {
+func TestS32_NewNamesEveryFaultOfItsConfig(t *testing.T) {
 	for want, cfg := range map[string]Config{
 		"MaxBytes is -1": {MaxBytes: -1},
 		"MaxBytes is 9":  {MaxBytes: 9, MaxKey: 9},
@@ -78,7 +78,7 @@ func TestAValueOfTheLimitFitsWithTheLongestKeyAndNoLargerOne(t *testing.T) {
 	require.Len(t, value, 90, "the old value is kept")
 }
 
-func TestTheLeastRecentlyUsedKeysAreDroppedByBytes(t *testing.T) {
+func TestS18_TheLeastRecentlyUsedKeysAreDroppedByBytes(t *testing.T) {
 	m := open(t, Config{MaxBytes: 40, MaxKey: 8})
 	for _, key := range []string{"a", "b", "c", "d"} {
 		set(t, m, key, 9)
@@ -124,7 +124,7 @@ func TestABatchOverTheBoundKeepsWhatFits(t *testing.T) {
 	require.Len(t, list(t, m), 4)
 }
 
-func TestABoundedStoreStaysUnderItsBoundWhateverRunsAtOnce(t *testing.T) {
+func TestS18_ABoundedStoreStaysUnderItsBoundWhateverRunsAtOnce(t *testing.T) {
 	m := open(t, Config{MaxBytes: 10_000, MaxKey: 8})
 	ctx := context.Background()
 	var wg sync.WaitGroup

@@ -157,7 +157,7 @@ func TestAFrozenServerIsFoundOutAndUsedAgainWhenItWakes(t *testing.T) {
 	works(t, kv)
 }
 
-func TestCloseEndsTheCallsOnAFrozenServer(t *testing.T) {
+func TestS31_CloseEndsTheCallsOnAFrozenServer(t *testing.T) {
 	before := descriptors(t)
 	kv, s, warm := openWarm(t, Config{Timeout: -1, DialTimeout: time.Minute})
 	warm(t)

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestTheRangeOfAPrefixHoldsEveryKeyWithIt(t *testing.T) {
+func TestS3_TheRangeOfAPrefixHoldsEveryKeyWithIt(t *testing.T) {
 	// Characters at the ends of what UTF-8 encodes with one length, and around
 	// those that are no characters.
 	runes := rapid.SampledFrom([]rune{' ', 'a', '~', 0x7f, 0x80, 'é', 0x7ff, 0x800, 0xd7ff, 0xe000, 0xfffd, 0xffff, 0x10000, 0x10fffe, utf8.MaxRune})

@@ -26,7 +26,7 @@ func requireSilent(t *testing.T, v any) {
 	}
 }
 
-func TestNoErrorOfAURIHoldsIt(t *testing.T) {
+func TestS9_NoErrorOfAURIHoldsIt(t *testing.T) {
 	for _, uri := range []string{
 		"", "SECRET-canary", "mongodb://SECRET-canary", "mongodb://u:SECRET-canary@/", "mongodb://u:SECRET-canary@h:port/",
 		"mongodb://u:SECRET@canary@h/", "mongodb://u:SECRET%zz@h/", "mongodb://u:SECRET/canary@h/", "mongodb://u:SECRET:canary@h/",
@@ -47,7 +47,7 @@ func TestNoErrorOfAURIHoldsIt(t *testing.T) {
 	}
 }
 
-func TestNoErrorHoldsAPasswordAKeyOrAValue(t *testing.T) {
+func TestS8_NoErrorHoldsAPasswordAKeyOrAValue(t *testing.T) {
 	s := servertest.FerretDB(t)
 	kv := open(t, "mongodb://u:"+canary+"@"+s.Addr()+"/", small(Config{DialTimeout: 200 * time.Millisecond}))
 	plain := open(t, servertest.FerretDBURI(s), small(Config{DialTimeout: 200 * time.Millisecond, MaxValue: 20}))
@@ -69,7 +69,7 @@ func TestNoErrorHoldsAPasswordAKeyOrAValue(t *testing.T) {
 	check()
 }
 
-func TestNamesThatAreNotPlainAreRefused(t *testing.T) {
+func TestS1_NamesThatAreNotPlainAreRefused(t *testing.T) {
 	for _, bad := range []string{
 		"a.b", "system.users", "$cmd", "a b", "a/b", `a\b`, "a\x00b", "é", "1a", "-a", "a$b", "a*", `a"b`, strings.Repeat("a", 64), " ", "..",
 	} {
@@ -84,7 +84,7 @@ func TestNamesThatAreNotPlainAreRefused(t *testing.T) {
 	}
 }
 
-func TestEveryFaultOfAConfigIsReportedAtOnce(t *testing.T) {
+func TestS32_EveryFaultOfAConfigIsReportedAtOnce(t *testing.T) {
 	_, err := Open("mongodb://127.0.0.1:1/", Config{Database: "$", Namespace: "$", DialTimeout: -1, PoolSize: -1, BatchKeys: -1, MaxValue: -1})
 	for _, field := range []string{"Database", "Namespace", "DialTimeout", "PoolSize", "BatchKeys", "MaxValue"} {
 		require.ErrorContains(t, err, "Config."+field)
@@ -131,7 +131,7 @@ func TestTheURIAndTheConfigSayHowToConnect(t *testing.T) {
 	require.EqualValues(t, 3, *opts.MaxPoolSize)
 }
 
-func TestRequireTLSTakesNothingThatCouldBePlaintext(t *testing.T) {
+func TestS13_RequireTLSTakesNothingThatCouldBePlaintext(t *testing.T) {
 	for _, option := range []string{"", "?tls=false", "?ssl=false", "?tls=true&tlsInsecure=true", "?tlsInsecure=true", "?ssl=true&sslInsecure=true"} {
 		_, err := Open("mongodb://127.0.0.1:1/"+option, Config{RequireTLS: true})
 		require.ErrorContains(t, err, "Config.RequireTLS", option)

@@ -251,7 +251,7 @@ func TestDocumentsOfOthersAreNoKeys(t *testing.T) {
 	}
 }
 
-func TestWhatIsReturnedIsTheCallersAlone(t *testing.T) {
+func TestS30_WhatIsReturnedIsTheCallersAlone(t *testing.T) {
 	s := servertest.FerretDB(t)
 	var replies []bson.Raw // as a monitor keeps them
 	c, err := mongo.Connect(options.Client().ApplyURI(servertest.FerretDBURI(s)).SetMonitor(&event.CommandMonitor{

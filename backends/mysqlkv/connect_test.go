@@ -36,7 +36,7 @@ type panicking struct{ driver.Connector }
 
 func (panicking) Connect(context.Context) (driver.Conn, error) { panic("index out of range") }
 
-func TestAPanicOfTheDriverWhileItConnectsIsAnError(t *testing.T) {
+func TestS28_APanicOfTheDriverWhileItConnectsIsAnError(t *testing.T) {
 	c, err := (&connector{Connector: panicking{}, within: time.Second}).Connect(t.Context())
 	require.Nil(t, c)
 	require.EqualError(t, err, "no connection: the driver panicked")

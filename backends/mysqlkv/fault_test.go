@@ -227,7 +227,7 @@ func TestAServerThatDiesDuringCallsLosesNoAcknowledgedWrite(t *testing.T) {
 	}
 }
 
-func TestCloseEndsCallsAtAFrozenServer(t *testing.T) {
+func TestS31_CloseEndsCallsAtAFrozenServer(t *testing.T) {
 	server := servertest.MySQL(t)
 	for i, o := range operations(open(t, server, Config{})) {
 		kv := open(t, server, Config{})

@@ -15,7 +15,7 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-func TestOnlyPlainNamesAreNamespaces(t *testing.T) {
+func TestS1_OnlyPlainNamesAreNamespaces(t *testing.T) {
 	const dsn = "user:password@tcp(127.0.0.1:1)/db"
 	for _, good := range []string{"holdfast", "a", "_", "A_1", "db.table", strings.Repeat("a", 63), strings.Repeat("a", 63) + "." + strings.Repeat("b", 63)} {
 		kv, err := Open(dsn, Config{Namespace: good})
@@ -49,7 +49,7 @@ func FuzzANamespaceIsOneTableAndNothingElse(f *testing.F) {
 	})
 }
 
-func TestEveryFaultOfAConfigIsReportedAtOnce(t *testing.T) {
+func TestS32_EveryFaultOfAConfigIsReportedAtOnce(t *testing.T) {
 	_, err := Open("", Config{Namespace: "no good", DialTimeout: -1, PoolSize: -1, MaxValue: -1})
 	for _, field := range []string{"Namespace", "DialTimeout", "PoolSize", "MaxValue"} {
 		require.ErrorContains(t, err, "Config."+field)
@@ -65,7 +65,7 @@ func TestEveryFaultOfAConfigIsReportedAtOnce(t *testing.T) {
 	require.NoError(t, kv.Close())
 }
 
-func TestNoErrorShowsAnyOfTheDSN(t *testing.T) {
+func TestS9_NoErrorShowsAnyOfTheDSN(t *testing.T) {
 	const canary = "canary-secret"
 	for _, dsn := range []string{
 		"", "user:" + canary + "@host:3306/db", "user:" + canary + "@tcp(host:3306)", "user:" + canary + "@tcp(host:3306/db",
@@ -89,7 +89,7 @@ func TestNoErrorShowsAnyOfTheDSN(t *testing.T) {
 	}
 }
 
-func TestNothingThatIsPrintedShowsThePassword(t *testing.T) {
+func TestS8_NothingThatIsPrintedShowsThePassword(t *testing.T) {
 	server := servertest.MySQL(t)
 	kv := open(t, server, Config{})
 	warm(t, kv)
@@ -107,7 +107,7 @@ func TestNothingThatIsPrintedShowsThePassword(t *testing.T) {
 	}
 }
 
-func TestTheServersWordsAreNotPrinted(t *testing.T) {
+func TestS11_TheServersWordsAreNotPrinted(t *testing.T) {
 	// "Duplicate entry 'key'", "near 'value'": an error's number says enough.
 	server := &mysql.MySQLError{Number: 1062, SQLState: [5]byte{'2', '3', '0', '0', '0'}, Message: "Duplicate entry 'canary'"}
 	for _, err := range []error{server, fmt.Errorf("wrapped canary: %w", server), errors.New("canary"), &mysql.MySQLError{Number: 1290, Message: "canary"}} {
@@ -119,7 +119,7 @@ func TestTheServersWordsAreNotPrinted(t *testing.T) {
 	require.Equal(t, "error 1062", printable(server).Error())
 }
 
-func TestKeysThatLookAlikeOrLikeSQLAreThemselves(t *testing.T) {
+func TestS2_KeysThatLookAlikeOrLikeSQLAreThemselves(t *testing.T) {
 	kv := open(t, servertest.MySQL(t), Config{})
 	ctx := t.Context()
 	keys := []string{
@@ -157,7 +157,7 @@ func TestKeysThatLookAlikeOrLikeSQLAreThemselves(t *testing.T) {
 	}
 }
 
-func TestWhatIsDangerousInADSNIsSwitchedOff(t *testing.T) {
+func TestS2_WhatIsDangerousInADSNIsSwitchedOff(t *testing.T) {
 	c, err := parse("user:password@tcp(host)/db?interpolateParams=true&multiStatements=true&allowAllFiles=true&rejectReadOnly=true"+
 		"&clientFoundRows=true&checkConnLiveness=false&maxAllowedPacket=1024", Config{}.withDefaults())
 	require.NoError(t, err)
@@ -208,7 +208,7 @@ func TestASessionsSettingsWinOverTheDSN(t *testing.T) {
 	}
 }
 
-func TestRequireTLSRefusesWhatCouldBePlaintext(t *testing.T) {
+func TestS13_RequireTLSRefusesWhatCouldBePlaintext(t *testing.T) {
 	for name, c := range map[string]*tls.Config{"trusting": {InsecureSkipVerify: true}, "verifying": {MinVersion: tls.VersionTLS12}} {
 		require.NoError(t, mysql.RegisterTLSConfig(name, c))
 		defer mysql.DeregisterTLSConfig(name)

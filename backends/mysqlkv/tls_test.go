@@ -12,7 +12,7 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-func TestAServerWithACertificateIsTrustedOrRefused(t *testing.T) {
+func TestS14_AServerWithACertificateIsTrustedOrRefused(t *testing.T) {
 	server, trusted := servertest.MySQLTLS(t)
 	for name, roots := range map[string]*x509.CertPool{"trusting": trusted, "strange": x509.NewCertPool()} {
 		require.NoError(t, mysql.RegisterTLSConfig(name, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}))

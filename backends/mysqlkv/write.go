@@ -131,7 +131,7 @@ func again(ctx context.Context, write func() error) error {
 		if err == nil || try == maxTries || !rolledBack(err) {
 			return err
 		}
-		wait := time.NewTimer(rand.N(time.Duration(try) * retryStep))
+		wait := time.NewTimer(rand.N(time.Duration(try) * retryStep)) //#nosec G404 -- jitter, nothing secret
 		select {
 		case <-wait.C:
 		case <-ctx.Done():

@@ -167,7 +167,7 @@ func TestPlacesInThePoolAreFreeAgainSoonAfterCallsThatWereEnded(t *testing.T) {
 	mustWork(t, kv)
 }
 
-func TestCloseEndsCallsAtAFrozenServer(t *testing.T) {
+func TestS31_CloseEndsCallsAtAFrozenServer(t *testing.T) {
 	leaks := goleak.IgnoreCurrent()
 	s := servertest.Postgres(t)
 	kv := inUse(t, servertest.PostgresURL(s), Config{DialTimeout: time.Minute})

@@ -98,7 +98,7 @@ func poolConfig(url string, cfg Config) (*pgxpool.Config, error) {
 	}
 	switch _, ok := cc.RuntimeParams["pool_max_conns"]; {
 	case cfg.PoolSize > 0:
-		pc.MaxConns = int32(cfg.PoolSize)
+		pc.MaxConns = int32(cfg.PoolSize) //#nosec G115 -- validate allows 2^18
 	case !ok:
 		pc.MaxConns = defaultPoolSize
 	}

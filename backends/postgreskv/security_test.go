@@ -29,7 +29,7 @@ func secretless(tb testing.TB, v any, secrets ...string) {
 	}
 }
 
-func TestNamesThatAreNotNamesAreRefused(t *testing.T) {
+func TestS1_NamesThatAreNotNamesAreRefused(t *testing.T) {
 	for _, name := range []string{
 		"a b", "a;b", `a"b`, `"a"`, "a'b", "a-b", "1a", ".a", "a.", "a..b", "a.b.c", "a\x00", "é", "a\n", "*", "%",
 		"t (a int); CREATE TABLE pwned", strings.Repeat("x", 64), "a." + strings.Repeat("x", 64),
@@ -55,7 +55,7 @@ func FuzzANamespaceThatIsTakenIsOneName(f *testing.F) {
 	})
 }
 
-func TestEveryFaultOfTheConfigIsToldAtOnce(t *testing.T) {
+func TestS32_EveryFaultOfTheConfigIsToldAtOnce(t *testing.T) {
 	_, err := Open(nowhere, Config{Namespace: "a b", DialTimeout: -1, PoolSize: -1, MaxValue: -1})
 	for _, field := range []string{"Namespace", "DialTimeout", "PoolSize", "MaxValue"} {
 		require.ErrorContains(t, err, "Config."+field)
@@ -64,11 +64,23 @@ func TestEveryFaultOfTheConfigIsToldAtOnce(t *testing.T) {
 	require.Error(t, err)
 	_, err = Open("", Config{})
 	require.Error(t, err)
-	_, err = Open(nowhere+"&default_query_exec_mode=simple_protocol", Config{})
-	require.ErrorContains(t, err, "simple_protocol")
 }
 
-func TestAURLThatCannotBeReadIsNotShown(t *testing.T) {
+func TestS2_AProtocolThatMakesKeysPartOfTheSQLIsRefused(t *testing.T) {
+	const simple = nowhere + "&default_query_exec_mode=simple_protocol"
+	_, err := Open(simple, Config{})
+	require.ErrorContains(t, err, "simple_protocol")
+	pool, err := pgxpool.New(t.Context(), simple)
+	require.NoError(t, err)
+	defer pool.Close()
+	_, err = New(pool, Config{})
+	require.ErrorContains(t, err, "simple_protocol")
+	for name, sql := range map[string]string{"get": newStatements(`"t"`).get, "set": newStatements(`"t"`).set, "list": newStatements(`"t"`).listTo} {
+		require.Contains(t, sql, "$1::bytea", name)
+	}
+}
+
+func TestS9_AURLThatCannotBeReadIsNotShown(t *testing.T) {
 	for _, url := range []string{
 		"postgres://user:SECRET@host:port/db", "postgres://user:SEC/SECRET@host/db", "postgres://user:SECRET@[::1/db",
 		"postgres://user:SECRET%zz@host/db", "host=h password=SECRET port=x",
@@ -83,7 +95,7 @@ func TestAURLThatCannotBeReadIsNotShown(t *testing.T) {
 	}
 }
 
-func TestNoErrorHoldsAPassword(t *testing.T) {
+func TestS8_NoErrorHoldsAPassword(t *testing.T) {
 	s := servertest.Postgres(t)
 	for _, url := range []string{
 		nowhere,
@@ -107,7 +119,7 @@ func TestNoErrorHoldsAPassword(t *testing.T) {
 	}
 }
 
-func TestNoErrorHoldsAKeyOrAValue(t *testing.T) {
+func TestS11_NoErrorHoldsAKeyOrAValue(t *testing.T) {
 	s, kv := onServer(t, Config{})
 	mustWork(t, kv)
 	const key, value = "KEY-of-a-customer", "VALUE-of-a-customer"
@@ -129,7 +141,7 @@ func TestNoErrorHoldsAKeyOrAValue(t *testing.T) {
 	}
 }
 
-func TestKeysThatMeanSomethingToOthersAreJustKeys(t *testing.T) {
+func TestS2_KeysThatMeanSomethingToOthersAreJustKeys(t *testing.T) {
 	ctx := t.Context()
 	_, kv := onServer(t, Config{})
 	keys := []string{
@@ -161,7 +173,7 @@ func TestKeysThatMeanSomethingToOthersAreJustKeys(t *testing.T) {
 	require.Len(t, left, len(keys)-2)
 }
 
-func TestRequireTLSTakesOnlyVerifiedConnections(t *testing.T) {
+func TestS13_RequireTLSTakesOnlyVerifiedConnections(t *testing.T) {
 	s, root := servertest.PostgresTLS(t)
 	base, _, _ := strings.Cut(servertest.PostgresURL(s), "?")
 	for _, mode := range []string{"", "disable", "allow", "prefer", "require"} {

@@ -203,7 +203,7 @@ func TestALongDeadlineIsNotCutShort(t *testing.T) {
 	}
 }
 
-func TestCloseEndsTheCallsAtAFrozenServer(t *testing.T) {
+func TestS31_CloseEndsTheCallsAtAFrozenServer(t *testing.T) {
 	s := servertest.Redis(t)
 	for _, way := range connects {
 		t.Run(way.name, func(t *testing.T) {
@@ -343,7 +343,7 @@ func TestAnInterruptThatComesTooLateHurtsNobody(t *testing.T) {
 	}
 }
 
-func TestAPanicOfAHookIsAnError(t *testing.T) {
+func TestS28_APanicOfAHookIsAnError(t *testing.T) {
 	client := bare(t, servertest.Redis(t))
 	client.AddHook(panicking{})
 	kv, err := New(client, Config{})

@@ -35,7 +35,7 @@ func discreet(t *testing.T, v any) {
 	}
 }
 
-func TestNoErrorShowsThePasswordOfAURL(t *testing.T) {
+func TestS9_NoErrorShowsThePasswordOfAURL(t *testing.T) {
 	for _, url := range []string{
 		"redis://user:" + canaryPassword + "@host:port/0",
 		"redis://user:" + canaryPassword + "@host:6379/0/1",
@@ -76,7 +76,7 @@ func TestNoErrorShowsThePasswordOfAURL(t *testing.T) {
 	}
 }
 
-func TestNoErrorShowsWhatTheServerOrTheDriverRepeats(t *testing.T) {
+func TestS11_NoErrorShowsWhatTheServerOrTheDriverRepeats(t *testing.T) {
 	s := servertest.Redis(t)
 	client := bare(t, s)
 	for _, err := range []error{
@@ -98,7 +98,7 @@ func TestNoErrorShowsWhatTheServerOrTheDriverRepeats(t *testing.T) {
 	}
 }
 
-func TestAServerThatTalksNonsenseIsNotQuoted(t *testing.T) {
+func TestS11_AServerThatTalksNonsenseIsNotQuoted(t *testing.T) {
 	addr := babbler(t, "SECRET-value of somebody\r\n")
 	kv, err := Open("redis://"+addr, Config{})
 	require.NoError(t, err)
@@ -110,7 +110,7 @@ func TestAServerThatTalksNonsenseIsNotQuoted(t *testing.T) {
 	}
 }
 
-func TestNamespacesThatAnythingCouldMisreadAreRefused(t *testing.T) {
+func TestS1_NamespacesThatAnythingCouldMisreadAreRefused(t *testing.T) {
 	for _, ns := range []string{"a:b", "a*", "a?", "[a]", `a\`, "{a}", "a b", "a\n", "\x00", "é", "a\r\nDEL x", strings.Repeat("n", 65)} {
 		_, err := Open("redis://127.0.0.1:1", Config{Namespace: ns})
 		require.ErrorContains(t, err, "Namespace", "%q", ns)
@@ -123,7 +123,7 @@ func TestNamespacesThatAnythingCouldMisreadAreRefused(t *testing.T) {
 	}
 }
 
-func TestEveryFaultOfAConfigIsReportedAtOnce(t *testing.T) {
+func TestS32_EveryFaultOfAConfigIsReportedAtOnce(t *testing.T) {
 	_, err := Open("redis://127.0.0.1:1", Config{Namespace: "*", DialTimeout: -1, PoolSize: -1, MaxValue: 513 << 20})
 	for _, field := range []string{"Namespace", "DialTimeout", "PoolSize", "MaxValue"} {
 		require.ErrorContains(t, err, "Config."+field)
@@ -132,7 +132,7 @@ func TestEveryFaultOfAConfigIsReportedAtOnce(t *testing.T) {
 	require.ErrorContains(t, err, "MaxValue")
 }
 
-func TestRequireTLSFailsTheConstructorUnlessItIsCertain(t *testing.T) {
+func TestS13_RequireTLSFailsTheConstructorUnlessItIsCertain(t *testing.T) {
 	for url, words := range map[string]string{
 		"redis://127.0.0.1:1":                    "rediss://",
 		"unix:///nowhere":                        "rediss://",
@@ -160,7 +160,7 @@ func TestRequireTLSFailsTheConstructorUnlessItIsCertain(t *testing.T) {
 	require.NoError(t, kv.Close())
 }
 
-func TestAStoreSpeaksTLS(t *testing.T) {
+func TestS14_AStoreSpeaksTLS(t *testing.T) {
 	s, pool := servertest.RedisTLS(t)
 	opts, err := options("rediss://"+s.Addr(), Config{RequireTLS: true, PoolSize: 8}.withDefaults())
 	require.NoError(t, err)
@@ -222,7 +222,7 @@ func TestClientsThatWouldBreakThePromisesAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "Ring")
 }
 
-func TestListTakesNoPartOfAKeyForAPattern(t *testing.T) {
+func TestS3_ListTakesNoPartOfAKeyForAPattern(t *testing.T) {
 	s := servertest.Redis(t, "--appendfsync", "no")
 	kv := open(t, s, Config{Namespace: "a.b"})
 	other := open(t, s, Config{Namespace: "axb"})
@@ -260,5 +260,49 @@ func TestRegression_AListNamedKeysThatNoCallTakes(t *testing.T) {
 		keys, err := kv.List(t.Context(), prefix)
 		require.NoError(t, err)
 		require.Equal(t, want, keys)
+	}
+}
+
+// TestS7_ValuesThatLookLikeCommandsAreValues: each command is a list of
+// arguments, none of which the server reads as anything else.
+func TestS7_ValuesThatLookLikeCommandsAreValues(t *testing.T) {
+	s := servertest.Redis(t, "--appendfsync", "no")
+	kv := open(t, s, Config{})
+	require.NoError(t, kv.SetRaw(t.Context(), "kept", []byte("kept")))
+	for key, value := range map[string]string{
+		"a":                 "\r\n*1\r\n$8\r\nFLUSHALL\r\n",
+		"FLUSHALL":          "x\r\nFLUSHALL\r\n",
+		"*1 $8 FLUSHALL":    "*1\r\n$8\r\nFLUSHALL\r\n",
+		"return redis.call": "return redis.call('FLUSHALL')",
+		"EX":                "NX",
+		"$-1":               "$-1\r\n",
+	} {
+		require.NoError(t, kv.SetRaw(t.Context(), key, []byte(value)))
+		require.NoError(t, kv.BatchSetRaw(t.Context(), map[string][]byte{key: []byte(value), key + "2": []byte(value)}))
+		got, err := kv.BatchGetRaw(t.Context(), []string{key, key + "2", "kept"})
+		require.NoError(t, err)
+		require.Equal(t, map[string][]byte{key: []byte(value), key + "2": []byte(value), "kept": []byte("kept")}, got)
+	}
+	stats, err := bare(t, s).InfoMap(t.Context(), "commandstats").Result()
+	require.NoError(t, err)
+	require.Contains(t, stats["Commandstats"], "cmdstat_set")
+	for command := range stats["Commandstats"] {
+		for _, script := range []string{"eval", "fcall", "script", "function", "flush"} {
+			require.NotContains(t, command, script)
+		}
+	}
+}
+
+// TestS11_NoCommandOfTheDriverIsPrinted: its String has the key and the value.
+func TestS11_NoCommandOfTheDriverIsPrinted(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NotRegexp(t, `(?i)\b(cmds?|commands?)(\[[^\]]*\])?\.(String|FullName|Args)\(|%[+#]?[vsq][^\n]*,[^\n]*\b(cmds?|commands?)\b[^.]`, string(source), file)
 	}
 }

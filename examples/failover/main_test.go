@@ -100,7 +100,7 @@ func TestServersAreNamedByURLs(t *testing.T) {
 	}
 }
 
-func TestAServerThatIsDownIsNamedWithoutItsPassword(t *testing.T) {
+func TestS8_AServerThatIsDownIsNamedWithoutItsPassword(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	for _, url := range []string{"redis://:SECRET@127.0.0.1:1", "postgres://user:SECRET@127.0.0.1:1/db", "mysql://user:SECRET@tcp(127.0.0.1:1)/db", "postgres://user:SEC%RET@"} {
 		var stdout, stderr bytes.Buffer

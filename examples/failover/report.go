@@ -134,7 +134,7 @@ func (r *report) print(out io.Writer) {
 	row("keys compared", r.compared, "as acknowledged, through the group and in each store")
 	row("stores differ", r.differ.n, "")
 	row("acknowledged writes lost", r.lost.n, "")
-	w.Flush()
+	_ = w.Flush()
 	for _, part := range []struct {
 		what string
 		c    complaints

@@ -69,16 +69,16 @@ func drive(kv resilient.KV, clients int) (stop func()) {
 	for range clients {
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				key := fmt.Sprintf("order:%04d", rand.IntN(1000))
+				key := fmt.Sprintf("order:%04d", rand.IntN(1000)) //#nosec G404 -- made-up load
 				// What becomes of a call is what the observers show.
-				if rand.IntN(10) < 3 {
+				if rand.IntN(10) < 3 { //#nosec G404 -- made-up load
 					_ = kv.SetRaw(ctx, key, []byte(time.Now().Format(time.RFC3339Nano)))
 				} else {
 					_, _ = kv.GetRaw(ctx, key)
 				}
 				select {
 				case <-ctx.Done():
-				case <-time.After(time.Duration(5+rand.IntN(10)) * time.Millisecond):
+				case <-time.After(time.Duration(5+rand.IntN(10)) * time.Millisecond): //#nosec G404 -- made-up load
 				}
 			}
 		})

@@ -166,7 +166,7 @@ func TestCloseOfAJournalThatFailedMakesOneMoreAttempt(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsDeletedIsMadeAnew(t *testing.T) {
+func TestS27_AFileThatIsDeletedIsMadeAnew(t *testing.T) {
 	j, _ := open(t, newPath(t), Config{})
 	require.NoError(t, j.Put(set("k", "old", 1)))
 	require.NoError(t, os.Remove(j.path))
@@ -178,7 +178,7 @@ func TestAFileThatIsDeletedIsMadeAnew(t *testing.T) {
 	require.Equal(t, map[string]string{"k": "old", "m": "new"}, keysOf(t, left.Records))
 }
 
-func TestAFileThatSomebodyElsePutThereIsLeftAlone(t *testing.T) {
+func TestS27_AFileThatSomebodyElsePutThereIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, _ := open(t, newPath(t), Config{})
 		defer func() { require.NoError(t, j.Close(true)) }()

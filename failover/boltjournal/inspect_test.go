@@ -12,7 +12,7 @@ import (
 	"github.com/holdfastkv/holdfast/failover"
 )
 
-func TestInspectReportsEverythingButValues(t *testing.T) {
+func TestS11_InspectReportsEverythingButValues(t *testing.T) {
 	path := newPath(t)
 	synctest.Test(t, func(t *testing.T) {
 		j, _ := open(t, path, Config{})

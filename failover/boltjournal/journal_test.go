@@ -139,7 +139,7 @@ func TestEveryCallAfterCloseIsRefused(t *testing.T) {
 	}
 }
 
-func TestReserveKeepsToBothBounds(t *testing.T) {
+func TestS17_ReserveKeepsToBothBounds(t *testing.T) {
 	j, _ := open(t, newPath(t), Config{MaxKeys: 3, MaxBytes: 10})
 	require.NoError(t, j.Put(set("k", "1234", 1))) // 5 bytes
 	require.NoError(t, j.Reserve(2, 5))
@@ -226,7 +226,7 @@ func TestNothingToDoIsNoCommit(t *testing.T) {
 	require.Equal(t, before, commits(t, j))
 }
 
-func TestNoErrorShowsAKeyOrAValue(t *testing.T) {
+func TestS11_NoErrorShowsAKeyOrAValue(t *testing.T) {
 	j, _ := open(t, newPath(t), Config{})
 	long := "SECRET" + string(make([]byte, 32769))
 	tooLong := j.Put(set(long, "SECRET", 1))

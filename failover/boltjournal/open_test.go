@@ -44,7 +44,7 @@ func filesIn(tb testing.TB, path string) (names []string) {
 	return namesIn(tb, path)
 }
 
-func TestOpenMakesAFileThatOnlyItsOwnerMayRead(t *testing.T) {
+func TestS12_OpenMakesAFileThatOnlyItsOwnerMayRead(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	path := newPath(t)
 	for range 2 { // a file that was there has been opened up meanwhile
@@ -57,7 +57,7 @@ func TestOpenMakesAFileThatOnlyItsOwnerMayRead(t *testing.T) {
 	}
 }
 
-func TestARepairLeavesTheFileToItsOwner(t *testing.T) {
+func TestS12_ARepairLeavesTheFileToItsOwner(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs the right to give files away (run as root)")
 	}
@@ -119,7 +119,7 @@ func TestOfTwoOpenersOfANewJournalOneWins(t *testing.T) {
 	require.Len(t, left.Records, 1, "the second has not replaced the first one's file")
 }
 
-func TestOpenWaitsForTheLockAsLongAsItIsTold(t *testing.T) {
+func TestS24_OpenWaitsForTheLockAsLongAsItIsTold(t *testing.T) {
 	j, _ := open(t, newPath(t), Config{})
 	require.NoError(t, j.Put(set("k", "v", 1)))
 	next := begin(func() error {
@@ -133,7 +133,7 @@ func TestOpenWaitsForTheLockAsLongAsItIsTold(t *testing.T) {
 	require.NoError(t, result(t, next))
 }
 
-func TestTheLockOfAFileThatHasBeenReplacedIsWorthNothing(t *testing.T) {
+func TestS27_TheLockOfAFileThatHasBeenReplacedIsWorthNothing(t *testing.T) {
 	path := newPath(t)
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	f, err := openRegular(path, os.O_RDWR) // and then it has to wait for its lock
@@ -146,7 +146,7 @@ func TestTheLockOfAFileThatHasBeenReplacedIsWorthNothing(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestOpenRefusesWhatIsNotARegularFile(t *testing.T) {
+func TestS24_OpenRefusesWhatIsNotARegularFile(t *testing.T) {
 	dir := t.TempDir()
 	target, link, fifo := filepath.Join(dir, "target"), filepath.Join(dir, "link"), filepath.Join(dir, "fifo")
 	require.NoError(t, os.Symlink(target, link))
@@ -159,7 +159,7 @@ func TestOpenRefusesWhatIsNotARegularFile(t *testing.T) {
 	require.ElementsMatch(t, []string{"fifo", "link"}, filesIn(t, link), "the link was not followed, nothing was made")
 }
 
-func TestOpenRefusesALinkInTheWayOfTheNewFile(t *testing.T) {
+func TestS24_OpenRefusesALinkInTheWayOfTheNewFile(t *testing.T) {
 	path := newPath(t)
 	target := filepath.Join(t.TempDir(), "target")
 	require.NoError(t, os.WriteFile(target, []byte("precious"), 0o600))

@@ -63,7 +63,7 @@ func openPages(r io.ReaderAt, length int64) (*pages, error) {
 	switch {
 	case first.pageSize != second.pageSize, m.txid-other.txid != 1:
 		return nil, errors.New("its meta pages contradict each other")
-	case m.end > uint64(length)/uint64(m.pageSize):
+	case m.end > uint64(length)/uint64(m.pageSize): //#nosec G115 -- a length is not negative
 		return nil, errShort
 	}
 	return &pages{r: r, size: int64(m.pageSize), end: m.end, root: m.root, seen: make([]uint64, m.end/64+1)}, nil
@@ -87,7 +87,7 @@ func readMeta(r io.ReaderAt, id uint64, at int64) (meta, error) {
 		return meta{}, errNotBolt
 	}
 	sum := fnv.New64a()
-	sum.Write(m[:metaSize-8])
+	_, _ = sum.Write(m[:metaSize-8])
 	switch {
 	case native.Uint64(m[metaSize-8:]) != sum.Sum64(), native.Uint64(b[:]) != id, native.Uint16(b[8:]) != metaPage:
 		return meta{}, fmt.Errorf("meta page %d is damaged", id)
@@ -154,7 +154,8 @@ func (p *pages) read(id uint64) ([]byte, error) {
 		return nil, errors.New("there is no such page")
 	}
 	var h [pageHead]byte
-	if _, err := p.r.ReadAt(h[:], int64(id)*p.size); err != nil {
+	at := int64(id) * p.size //#nosec G115 -- below p.end, so within the file
+	if _, err := p.r.ReadAt(h[:], at); err != nil {
 		return nil, err
 	}
 	last := id + uint64(native.Uint32(h[12:]))
@@ -167,8 +168,8 @@ func (p *pages) read(id uint64) ([]byte, error) {
 		}
 		p.seen[i/64] |= 1 << (i % 64)
 	}
-	b := make([]byte, int64(last-id+1)*p.size)
-	if _, err := p.r.ReadAt(b, int64(id)*p.size); err != nil {
+	b := make([]byte, int64(last-id+1)*p.size) //#nosec G115 -- below p.end, so within the file
+	if _, err := p.r.ReadAt(b, at); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -178,7 +179,7 @@ func (p *pages) read(id uint64) ([]byte, error) {
 func leaf(b []byte, visit func(element) error) error {
 	return elements(b, func(at int, e []byte) error {
 		// flags, pos, ksize, vsize
-		start := uint64(at) + uint64(native.Uint32(e[4:]))
+		start := uint64(at) + uint64(native.Uint32(e[4:])) //#nosec G115 -- a place in b
 		middle := start + uint64(native.Uint32(e[8:]))
 		end := middle + uint64(native.Uint32(e[12:]))
 		if end > uint64(len(b)) {

@@ -173,7 +173,7 @@ func TestPrometheusAndOpenTelemetryAgreeNumberForNumber(t *testing.T) {
 	})
 }
 
-func TestASecretIsInNoMetric(t *testing.T) {
+func TestS10_ASecretIsInNoMetric(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, reader := newObserver(t)
 		outage := outagetest.New(t, o)
@@ -244,7 +244,7 @@ func TestAStatusThatHangsDoesNotHoldUpACollectionForLong(t *testing.T) {
 	})
 }
 
-func TestS22SeriesDoNotDependOnKeysAndErrors(t *testing.T) {
+func TestS22_SeriesDoNotDependOnKeysAndErrors(t *testing.T) {
 	o, reader := newObserver(t)
 	tell := func(i int, kinds resilient.Kind) {
 		err := fmt.Errorf("error %d", i)

@@ -89,7 +89,7 @@ func TestTheOutageYieldsExactlyTheseDeltas(t *testing.T) {
 	outagetest.Golden(t, "outage.txt", strings.Join(transcript, "\n")+"\n")
 }
 
-func TestASecretIsInNoMetric(t *testing.T) {
+func TestS10_ASecretIsInNoMetric(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, reg := newObserver(t)
 		outage := outagetest.New(t, o)
@@ -203,7 +203,7 @@ func TestGaugesAreReadFromStatusAtEachScrape(t *testing.T) {
 	})
 }
 
-func TestAStatusThatHangsPanicsOrExitsDoesNotHoldUpAScrape(t *testing.T) {
+func TestS28_AStatusThatHangsPanicsOrExitsDoesNotHoldUpAScrape(t *testing.T) {
 	for name, misbehave := range map[string]func(release chan struct{}){
 		"hangs":  func(release chan struct{}) { <-release },
 		"panics": func(chan struct{}) { panic("status") },
@@ -323,7 +323,7 @@ func TestNamesThatPrometheusCannotHoldAreMended(t *testing.T) {
 	require.Contains(t, got, `holdfast_backend_status{backend="unnamed",backend_state="unknown"}`)
 }
 
-func TestS22SeriesDoNotDependOnKeysAndErrors(t *testing.T) {
+func TestS22_SeriesDoNotDependOnKeysAndErrors(t *testing.T) {
 	o, reg := newObserver(t)
 	s := guard(t, o)
 	o.Watch(s)

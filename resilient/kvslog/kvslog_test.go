@@ -268,7 +268,7 @@ func (c *capture) Handle(_ context.Context, r slog.Record) error {
 	return errors.New("nobody looks at this")
 }
 
-func TestAHandlerThatPanicsOrExitsLosesItsLineAlone(t *testing.T) {
+func TestS28_AHandlerThatPanicsOrExitsLosesItsLineAlone(t *testing.T) {
 	h := &capture{handle: func() { panic("handler") }}
 	var o resilient.Observer = kvslog.New(slog.New(h))
 	lost := resilient.Event{Kind: resilient.KindLost, Time: epoch}
@@ -293,7 +293,7 @@ func TestAHandlerThatPanicsOrExitsLosesItsLineAlone(t *testing.T) {
 
 // A handler may log through a store that is observed in turn: it is called
 // without a lock.
-func TestAHandlerMayTellAnEvent(t *testing.T) {
+func TestS29_AHandlerMayTellAnEvent(t *testing.T) {
 	h := &capture{}
 	o := kvslog.New(slog.New(h))
 	h.handle = func() {
@@ -345,7 +345,7 @@ type hollow struct{}
 func (hollow) Error() string { return "canary" }
 func (hollow) Unwrap() error { return nil }
 
-func TestOfAnErrorOnlyWhatHoldsNoDataIsWritten(t *testing.T) {
+func TestS10_OfAnErrorOnlyWhatHoldsNoDataIsWritten(t *testing.T) {
 	canary := errors.New("canary")
 	dial := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}, Err: os.NewSyscallError("canary", syscall.ECONNREFUSED)}
 	for want, err := range map[string]error{

@@ -71,7 +71,7 @@ func draw(v view) *frame {
 	if err := pageTemplate.ExecuteTemplate(&body, "state", v); err != nil {
 		return &frame{page: []byte("the page cannot be drawn"), message: []byte("{}")}
 	}
-	v.Body = template.HTML(body.String()) //nolint:gosec // the same template has escaped it
+	v.Body = template.HTML(body.String()) //#nosec G203 -- the same template has escaped it
 	if err := pageTemplate.ExecuteTemplate(&page, "page", v); err != nil {
 		return &frame{page: []byte("the page cannot be drawn"), message: []byte("{}")}
 	}

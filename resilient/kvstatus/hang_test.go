@@ -55,7 +55,7 @@ func TestEveryEndpointAnswersAtOnceWhileEveryMemberHangs(t *testing.T) {
 	})
 }
 
-func TestAStormOfRequestsCausesNoCheckAndTakesNoMemory(t *testing.T) {
+func TestS21_AStormOfRequestsCausesNoCheckAndTakesNoMemory(t *testing.T) {
 	p := New(Config{})
 	kv, err := memkv.New(memkv.Config{})
 	require.NoError(t, err)
@@ -111,7 +111,7 @@ func TestAStatusThatHangsIsWaitedForOnce(t *testing.T) {
 	})
 }
 
-func TestAStatusThatPanicsOrEndsItsGoroutineIsUnknown(t *testing.T) {
+func TestS28_AStatusThatPanicsOrEndsItsGoroutineIsUnknown(t *testing.T) {
 	for name, ends := range map[string]func(){"panic": func() { panic("SECRET") }, "goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

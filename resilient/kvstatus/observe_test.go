@@ -29,7 +29,7 @@ func TestACallAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestMemoryIsBoundedWhateverIsTold(t *testing.T) {
+func TestS22_MemoryIsBoundedWhateverIsTold(t *testing.T) {
 	p := New(Config{Events: 50})
 	ctx := context.Background()
 	kinds := []resilient.Kind{

@@ -20,7 +20,7 @@ func fetch(t *testing.T, p *kvstatus.Page, path string) string {
 	return w.Body.String()
 }
 
-func TestNoKeyValueOrErrorIsShownInAWholeOutage(t *testing.T) {
+func TestS10_NoKeyValueOrErrorIsShownInAWholeOutage(t *testing.T) {
 	pages := []string{"/", "/health", "/readyz", "/livez", "/status.json"}
 	for _, c := range []struct {
 		name       string

@@ -104,7 +104,7 @@ func (s *series) second(t time.Time) *second {
 		p.CompareAndSwap(nil, new(shard))
 		sh = p.Load()
 	}
-	sec := &sh.ring[uint64(at)%ring]
+	sec := &sh.ring[uint64(at)%ring] //#nosec G115 -- any bits will do
 	if sec.at.Load() != at {
 		sh.begin(sec, at)
 	}
@@ -112,7 +112,7 @@ func (s *series) second(t time.Time) *second {
 }
 
 // spread returns two bits that the digits of t leave to chance.
-func spread(t time.Time) int { return int(uint32(t.Nanosecond()) * 0x9E3779B1 >> 30) }
+func spread(t time.Time) int { return int(uint32(t.Nanosecond()) * 0x9E3779B1 >> 30) } //#nosec G115 -- below 1e9
 
 // begin empties a second of an earlier lap.
 func (sh *shard) begin(sec *second, at int64) {
@@ -144,7 +144,7 @@ func (s *series) addTo(total *sum, at int64) {
 		if sh == nil {
 			continue
 		}
-		sec := &sh.ring[uint64(at)%ring]
+		sec := &sh.ring[uint64(at)%ring] //#nosec G115 -- any bits will do
 		if sec.at.Load() != at {
 			continue
 		}

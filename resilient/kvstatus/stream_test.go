@@ -125,7 +125,7 @@ func TestAStormOfChangesIsSentTenTimesASecondAtMost(t *testing.T) {
 	})
 }
 
-func TestAViewerThatDoesNotReadIsDroppedAndDelaysNobody(t *testing.T) {
+func TestS29_AViewerThatDoesNotReadIsDroppedAndDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Config{})
 		_, ended, leave := open(t, p, true)

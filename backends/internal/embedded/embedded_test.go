@@ -48,7 +48,7 @@ func TestADiskKeepsItsFloor(t *testing.T) {
 	}
 }
 
-func TestADiskKnowsItsFile(t *testing.T) {
+func TestS27_ADiskKnowsItsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	info, err := os.Stat(path)
@@ -65,7 +65,7 @@ func TestADiskKnowsItsFile(t *testing.T) {
 	require.NoError(t, d.Check(0))
 }
 
-func TestAPanicBecomesAnErrorWithoutItsText(t *testing.T) {
+func TestS11_APanicBecomesAnErrorWithoutItsText(t *testing.T) {
 	var none []int
 	for name, fn := range map[string]func() error{
 		"text":    func() error { panic("SECRET") },

@@ -240,7 +240,7 @@ func TestEveryReasonOfARealBreakerHasItsWord(t *testing.T) {
 	require.Equal(t, reasonOther, transitionReason("anything else"))
 }
 
-func TestNoWordIsMadeOfWhatAnEventSays(t *testing.T) {
+func TestS10_NoWordIsMadeOfWhatAnEventSays(t *testing.T) {
 	require.Equal(t, switchManual, switchReason("forced open: drained"))
 	require.Equal(t, switchAutomatic, switchReason("canary"))
 	require.Equal(t, reasonOther, lostReason("canary"))

@@ -20,7 +20,7 @@ func answered(in ...outcome) (set [outcomeCount]bool) {
 // fill makes the histograms of the outcomes in set. Of all operations only Get
 // can miss.
 func (o *outcomes) fill(ops int, set [outcomeCount]bool, histogram func(op, outcome string) Histogram) {
-	for op := range resilient.Op(ops) {
+	for op := range resilient.Op(ops) { //#nosec G115 -- there are eight operations
 		for out, in := range set {
 			if in && (outcome(out) != notFound || op == resilient.OpGet) {
 				o[op][out] = histogram(operation(op), outcomeWords[out])

@@ -33,13 +33,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: steps make target...")
 		os.Exit(2)
 	}
-	if err := os.MkdirAll(logDir, 0o755); err != nil {
+	if err := os.MkdirAll(logDir, 0o750); err != nil {
 		fmt.Fprintln(os.Stderr, "steps:", err)
 		os.Exit(2)
 	}
 	failed := run(os.Stdout, os.Args[2:], func(target string) ([]byte, error) {
-		log, err := exec.Command(os.Args[1], "-s", "--no-print-directory", target).CombinedOutput()
-		if werr := os.WriteFile(logFile(target), log, 0o644); err == nil {
+		log, err := exec.Command(os.Args[1], "-s", "--no-print-directory", target).CombinedOutput() //#nosec G204 G702 -- make's own arguments
+		werr := os.WriteFile(logFile(target), log, 0o600)                                           //#nosec G703 -- make's own targets
+		if err == nil {
 			err = werr
 		}
 		return log, err

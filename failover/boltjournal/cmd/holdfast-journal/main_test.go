@@ -43,7 +43,7 @@ func call(t *testing.T, code int, args ...string) (stdout, stderr string) {
 	return out.String(), errs.String()
 }
 
-func TestListShowsWhoIsOwedHowMuchAndNoKeys(t *testing.T) {
+func TestS11_ListShowsWhoIsOwedHowMuchAndNoKeys(t *testing.T) {
 	out, _ := call(t, 0, "list", journal(t))
 	require.Regexp(t, `(?s)^closed +not cleanly\nkeys +3\nbytes +20\nintents +1\noldest +\d{4}-\S+Z\n`+
 		`member a +0 writes, 1 removals\nmember b +2 writes, 1 removals\nnote +"note"\n$`, out)
