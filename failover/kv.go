@@ -99,11 +99,12 @@ func memberFaults(members []resilient.KVWithHealth) []error {
 
 // hasIdentity reports whether kv can be told from another store by comparing:
 // pointers to types of no size may be equal though the stores are not the same.
+// A type that has == may hold a value that has not, in a field of an interface.
 func hasIdentity(kv resilient.KV) bool {
-	t := reflect.TypeOf(kv)
-	if !t.Comparable() {
+	if !reflect.ValueOf(kv).Comparable() {
 		return false
 	}
+	t := reflect.TypeOf(kv)
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
