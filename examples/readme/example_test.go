@@ -98,3 +98,23 @@ func Example_cache() {
 	// writes are refused: true
 	// close: <nil>
 }
+
+func Example_theirs() {
+	ctx := context.Background()
+	users, err := resilient.Wrap(theirs, resilient.Config{
+		Classify: resilient.NotFoundIs(errTheirs), // a miss of the store below is an answer, no failure
+		NotFound: errTheirs,                       // a client above that knows no other miss finds its own
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer users.Close()
+
+	_, err = users.GetRaw(ctx, "nobody")
+	fmt.Println("theirs:", errors.Is(err, errTheirs), "ours:", errors.Is(err, resilient.ErrNotFound), users.State())
+	values, err := users.BatchGetRaw(ctx, []string{"nobody"}) // though theirs has no batches
+	fmt.Println("batch:", values, err)
+	// Output:
+	// theirs: true ours: true closed
+	// batch: map[] <nil>
+}
