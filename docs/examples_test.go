@@ -42,6 +42,7 @@ var shownOtherwise = map[string]string{
 	"boltjournal.Owing":    "a row of Report",
 	"kvtest.Run":           "needs a testing.T: TestFilesObeyTheContract of examples/custombackend",
 	"kvtest.RunDecorated":  "needs a testing.T: conformance_test.go of each backend",
+	"kvtest.RunBenchmarks": "needs a testing.B: BenchmarkMemory",
 	"kvtest.RunPair":       "needs a testing.T: pairs_test.go of backends",
 	"kvtest.Harness":       "what Run takes",
 	"rediskv.Open":         "needs a server",
