@@ -67,3 +67,35 @@ func ExampleBreaker_Force() {
 	// open true forced open: moving to another rack
 	// closed
 }
+
+func ExampleBreaker_ReportHealth() {
+	b, err := breaker.New(breaker.Config{Fall: 2})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer b.Close()
+	down := errors.New("no answer")
+	b.ReportHealth(down)
+	fmt.Println(b.State())
+	b.ReportHealth(down)
+	fmt.Println(b.State(), b.Status().Reason)
+	// Output:
+	// closed
+	// open 2 failed health checks in a row
+}
+
+func ExampleBreaker_StartCheck() {
+	b, err := breaker.New(breaker.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer b.Close()
+	b.Doubt() // a call hangs: the next check decides alone
+	check := b.StartCheck()
+	err = errors.New("no answer") // what asking the store for its health has yielded
+	check.Done(err)
+	fmt.Println(b.State(), b.Status().Reason)
+	// Output: open failed health check confirmed a hung call
+}

@@ -56,7 +56,8 @@ type Config struct {
 	Failback Failback
 	// Member configures the Stores that New makes of members that are not a
 	// *resilient.Store already. Its Observer nil = Observer. Its Name is not
-	// used: such a member is called after its backend.
+	// used: such a member is called after its backend. Its NotFound is matched
+	// by every miss of the group, whatever the members are.
 	Member resilient.Config
 	// Complete says that every member holds everything from the start, or that
 	// something else keeps it so. A miss on any of them is then ErrNotFound;

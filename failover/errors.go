@@ -117,3 +117,21 @@ func classOf(err error) resilient.Class {
 	}
 	return resilient.DefaultClassify(err)
 }
+
+// missed returns err, if it is a miss as one that matches
+// Config.Member.NotFound too: whoever looks for that has to find it whether a
+// member or the overlay answered.
+func (f *KV) missed(err error) error {
+	also := f.cfg.Member.NotFound
+	if also == nil || !errors.Is(err, resilient.ErrNotFound) || errors.Is(err, also) {
+		return err
+	}
+	return &missing{err, also}
+}
+
+// missing is a miss that matches also.
+type missing struct{ err, also error }
+
+func (m *missing) Error() string        { return m.err.Error() }
+func (m *missing) Unwrap() error        { return m.err }
+func (m *missing) Is(target error) bool { return errors.Is(m.also, target) }

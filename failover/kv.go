@@ -100,8 +100,9 @@ func memberFaults(members []resilient.KVWithHealth) []error {
 
 // hasIdentity reports whether kv can be told from another store by comparing:
 // pointers to types of no size may be equal though the stores are not the same.
+// A type that has == may hold a value that has not, in a field of an interface.
 func hasIdentity(kv resilient.KV) bool {
-	if !reflect.ValueOf(kv).Comparable() { // the value, not the type: a struct may hold a map in an interface
+	if !reflect.ValueOf(kv).Comparable() {
 		return false
 	}
 	t := reflect.TypeOf(kv)

@@ -171,6 +171,7 @@ func (f *KV) getFromAny(ctx context.Context, c call, first *peer, complete bool,
 	if !over {
 		value, err = f.get(ctx, &r, key)
 	}
+	err = f.missed(err)
 	f.done(ctx, c, outcome{served: r.served, err: err})
 	return value, err
 }

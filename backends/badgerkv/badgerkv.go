@@ -84,7 +84,8 @@ func Open(dir string, cfg Config) (*KV, error) {
 
 // New returns a store in a namespace of db, which it borrows: Close leaves it
 // open. Close the store before db: badger does not bear calls during its own
-// Close. Several stores may share one db if their namespaces differ.
+// Close. Several stores may share one db if their namespaces differ. A db in
+// memory is refused: memkv is a store in memory.
 func New(db *badger.DB, cfg Config) (*KV, error) {
 	if db == nil {
 		return nil, errors.New("badgerkv: the database is nil")

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"github.com/holdfastkv/holdfast/backends/badgerkv"
 )
 
@@ -33,4 +35,26 @@ func ExampleOpen() {
 	// Output:
 	// Ada <nil>
 	// <nil>
+}
+
+func ExampleNew() {
+	dir, err := os.MkdirTemp("", "badgerkv")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	db, err := badger.Open(badger.DefaultOptions(dir).WithSyncWrites(true).WithLogger(nil))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	kv, err := badgerkv.New(db, badgerkv.Config{Namespace: "sessions"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(kv.SetRaw(context.Background(), "user/42", []byte("Ada")))
+	fmt.Println(kv.Close(), db.IsClosed())
+	// Output:
+	// <nil>
+	// <nil> false
 }

@@ -150,6 +150,13 @@ func openRegular(path string, flag int, mode os.FileMode) (*os.File, error) {
 	return os.OpenFile(path, flag|noFollow, mode) //#nosec G304 -- the path is the caller's own
 }
 
+// journalBucket is there in a file of package boltjournal. A bucket more makes
+// that a damaged one, of which nothing that was owed can be read.
+var (
+	journalBucket = []byte("holdfast journal")
+	errJournal    = errors.New("the file is a journal of package boltjournal")
+)
+
 // build makes the bucket if it must and starts the committer.
 func build(db *bbolt.DB, path string, info os.FileInfo, cfg Config) (*KV, error) {
 	disk, err := embedded.NewDisk(path, info, cfg.MinFree)
@@ -173,7 +180,10 @@ func build(db *bbolt.DB, path string, info os.FileInfo, cfg Config) (*KV, error)
 // makeBucket sees to it that the bucket is there, without a write if it is.
 func (k *KV) makeBucket() error {
 	err := k.db.View(func(tx *bbolt.Tx) error {
-		if tx.Bucket(k.bucket) == nil {
+		switch {
+		case tx.Bucket(journalBucket) != nil:
+			return errJournal
+		case tx.Bucket(k.bucket) == nil:
 			return berrors.ErrBucketNotFound
 		}
 		return nil

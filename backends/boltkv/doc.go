@@ -12,11 +12,12 @@
 // Keys outside the contract's domain of 1 to 512 bytes; a key at which somebody
 // else has nested a bucket (resilient.ErrInvalidKey); values over
 // Config.MaxValue; a path that is a symbolic link, a directory or anything but a
-// regular file; a file that somebody else has open. Writes are refused while the
-// disk has less than Config.MinFree bytes free, and while the file at the path is
-// not the one that is open: bbolt would go on writing to a deleted file, and
-// everything acknowledged would be gone with the process. Free space is not
-// known outside of Linux, macOS and FreeBSD and is not checked there.
+// regular file; a journal of package boltjournal; a file that somebody else has
+// open. Writes are refused while the disk has less than Config.MinFree bytes
+// free, and while the file at the path is not the one that is open: bbolt would
+// go on writing to a deleted file, and everything acknowledged would be gone with
+// the process. Free space is not known outside of Linux, macOS and FreeBSD and is
+// not checked there.
 //
 // # Writes
 //

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/holdfastkv/holdfast/backends/boltkv"
 )
 
@@ -33,4 +35,33 @@ func ExampleOpen() {
 	// Output:
 	// Ada <nil>
 	// <nil>
+}
+
+func ExampleNew() {
+	dir, err := os.MkdirTemp("", "boltkv")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	db, err := bbolt.Open(filepath.Join(dir, "app.db"), 0o600, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+
+	users, err := boltkv.New(db, boltkv.Config{Namespace: "users"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	sessions, err := boltkv.New(db, boltkv.Config{Namespace: "sessions"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(users.SetRaw(context.Background(), "42", []byte("Ada")))
+	fmt.Println(sessions.List(context.Background(), ""))
+	fmt.Println(users.Close(), sessions.Close(), db.IsReadOnly()) // db is still open
+	// Output:
+	// <nil>
+	// [] <nil>
+	// <nil> <nil> false
 }

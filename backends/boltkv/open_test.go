@@ -1,6 +1,7 @@
 package boltkv
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/holdfastkv/holdfast/failover/boltjournal"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -143,4 +145,20 @@ func TestAReadOnlyStoreServesReadsAndSaysThatItIsReadOnly(t *testing.T) {
 		require.ErrorIs(t, err, resilient.ErrRefused)
 		require.ErrorIs(t, err, berrors.ErrDatabaseReadOnly)
 	}
+}
+
+func TestRegression_AStoreOpenedAtTheJournalsPathDestroysTheJournal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "owed.db")
+	use := func() error {
+		journal, err := boltjournal.Open(path, boltjournal.Config{})
+		if err != nil {
+			return err
+		}
+		_, err = journal.Open([]string{"first"})
+		return errors.Join(err, journal.Close(true))
+	}
+	require.NoError(t, use())
+	_, err := Open(path, Config{})
+	require.ErrorContains(t, err, "is a journal of package boltjournal")
+	require.NoError(t, use())
 }

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/hashicorp/consul/api"
+
 	"github.com/holdfastkv/holdfast/backends/consulkv"
 )
 
+// A server is needed, so this is compiled and not run.
 func ExampleOpen() {
 	ctx := context.Background()
 	kv, err := consulkv.Open("127.0.0.1:8500", consulkv.Config{Namespace: "sessions"})
@@ -22,4 +25,17 @@ func ExampleOpen() {
 	value, err := kv.GetRaw(ctx, "user/42")
 	fmt.Println(string(value), err)
 	fmt.Println(kv.Health(ctx))
+}
+
+func ExampleNew() {
+	client, err := api.NewClient(&api.Config{Address: "https://consul.example.com:8501", Datacenter: "fra"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	kv, err := consulkv.New(client, consulkv.Config{Namespace: "sessions"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(kv.Limits().MaxKey, kv.Close()) // nothing was sent yet
+	// Output: 512 <nil>
 }

@@ -6,6 +6,8 @@ import (
 	"log"
 	"os"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"github.com/holdfastkv/holdfast/backends/etcdkv"
 )
 
@@ -29,4 +31,18 @@ func ExampleOpen() {
 	value, err := kv.GetRaw(ctx, "user/42")
 	fmt.Println(string(value), err)
 	fmt.Println(kv.Health(ctx))
+}
+
+func ExampleNew() {
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"localhost:2379"}, MaxUnaryRetries: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	kv, err := etcdkv.New(client, etcdkv.Config{Namespace: "sessions"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(kv.Limits().MaxKey, kv.Close()) // nothing was sent yet, and client is still open
+	// Output: 512 <nil>
 }

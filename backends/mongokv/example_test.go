@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"log"
 
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
 	"github.com/holdfastkv/holdfast/backends/mongokv"
 )
 
+// A server is needed, so this is compiled and not run.
 func ExampleOpen() {
 	ctx := context.Background()
 	kv, err := mongokv.Open("mongodb://user:password@db1,db2,db3/app?replicaSet=rs0&tls=true", mongokv.Config{
@@ -24,4 +28,18 @@ func ExampleOpen() {
 	}
 	value, err := kv.GetRaw(ctx, "user/42")
 	fmt.Println(string(value), err)
+}
+
+func ExampleNew() {
+	client, err := mongo.Connect(options.Client().ApplyURI("mongodb://localhost:27017/app"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = client.Disconnect(context.Background()) }()
+	kv, err := mongokv.New(client, mongokv.Config{Database: "app", Namespace: "sessions"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(kv.Limits().MaxKey, kv.Close()) // client is still connected
+	// Output: 512 <nil>
 }

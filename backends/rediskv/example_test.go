@@ -10,6 +10,7 @@ import (
 	"github.com/holdfastkv/holdfast/backends/rediskv"
 )
 
+// A server is needed, so this is compiled and not run.
 func ExampleOpen() {
 	ctx := context.Background()
 	kv, err := rediskv.Open("rediss://app:password@cache.example.com:6379/0", rediskv.Config{
@@ -41,6 +42,6 @@ func ExampleNew() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer kv.Close()
-	fmt.Println(kv.Health(context.Background()))
+	fmt.Println(kv.Limits().MaxKey, kv.Close()) // nothing was sent yet, and client is still open
+	// Output: 512 <nil>
 }

@@ -98,3 +98,50 @@ func Example_cache() {
 	// writes are refused: true
 	// close: <nil>
 }
+
+func Example_theirs() {
+	ctx := context.Background()
+	users, err := resilient.Wrap(theirs, resilient.Config{
+		Classify: resilient.NotFoundIs(errTheirs), // a miss of the store below is an answer, no failure
+		NotFound: errTheirs,                       // a client above that knows no other miss finds its own
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer users.Close()
+
+	_, err = users.GetRaw(ctx, "nobody")
+	fmt.Println("theirs:", errors.Is(err, errTheirs), "ours:", errors.Is(err, resilient.ErrNotFound), users.State())
+	values, err := users.BatchGetRaw(ctx, []string{"nobody"}) // though theirs has no batches
+	fmt.Println("batch:", values, err)
+	// Output:
+	// theirs: true ours: true closed
+	// batch: map[] <nil>
+}
+
+func Example_health() {
+	users, err1 := boltkv.Open("asked.db", boltkv.Config{})
+	prices, err2 := memkv.New(memkv.Config{})
+	if err := errors.Join(err1, err2); err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	check := resilient.CheckHealth(ctx, users) // ends with ctx's deadline or after 2 s, even if the store hangs
+	fmt.Println("users:", check.Err, "slow:", check.Slow)
+
+	fmt.Println("close prices:", prices.Close())
+	all := resilient.Group{"users": users, "prices": prices}.CheckAll(ctx) // side by side
+	fmt.Println("prices:", all["prices"].Err)
+
+	resilient.Watch(ctx, users, resilient.Probe{Interval: time.Minute}, func(c resilient.Check) {
+		fmt.Println("users, from now on until ctx ends:", c.Err)
+		stop()
+	})
+	fmt.Println("close users:", users.Close())
+	// Output:
+	// users: <nil> slow: false
+	// close prices: <nil>
+	// prices: holdfast: store is closed
+	// users, from now on until ctx ends: <nil>
+	// close users: <nil>
+}
