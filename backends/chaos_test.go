@@ -193,7 +193,7 @@ func (p *place) content(t *testing.T, namespace string, keys []string) map[strin
 	require.NoError(t, kv.Close())
 	content := map[string]string{}
 	for key, value := range got {
-		content[key] = string(value)
+		content[key] = string(unpadded(value))
 	}
 	return content
 }

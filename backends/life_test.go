@@ -215,7 +215,7 @@ func (tr *transcript) tell(t *testing.T, h *linear.History) {
 		told(h.Past(b.Client, time.Unix(0, b.At), time.Unix(0, l.At)), b.Ins, got, errorNamed(l.Err))
 	}
 	for _, b := range begun {
-		if b.Ins[0].Op != linear.Read {
+		if writes(b.Ins) {
 			h.Past(b.Client, time.Unix(0, b.At), tr.killed).Wrote(resilient.ErrAmbiguous, b.Ins...)
 		}
 	}

@@ -1,6 +1,7 @@
 package backends_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,10 +33,12 @@ type load struct {
 	rec   recorder
 	keys  []string
 	seed  uint64
-	first int // number of the first client: no two of a history are the same
-	life  int // of the process: no two values of a history are the same
+	first int  // number of the first client: no two of a history are the same
+	life  int  // of the process: no two values of a history are the same
+	busy  bool // clients do nothing but call, and call List and BatchDelete too
+	pad   int  // bytes of padding that each value has in the store
 	// phase says what is going on when a call begins; nil = nothing is told
-	// apart.
+	// apart, and no times are kept.
 	phase func() string
 
 	mu     sync.Mutex                 // guards all below
@@ -63,7 +66,9 @@ func (l *load) client(id int, stop <-chan struct{}) {
 			return
 		default:
 		}
-		time.Sleep(time.Duration(rng.IntN(4000)) * time.Microsecond) // callers have more to do than to call
+		if !l.busy {
+			time.Sleep(time.Duration(rng.IntN(4000)) * time.Microsecond) // callers have more to do than to call
+		}
 		ins := l.choose(rng, fmt.Sprintf("%d.%d.%d", l.life, id, n))
 		phase := ""
 		if l.phase != nil {
@@ -83,7 +88,9 @@ func (l *load) note(phase string, took time.Duration, err error) {
 	if l.took == nil {
 		l.took = map[string][]time.Duration{}
 	}
-	l.took[phase] = append(l.took[phase], took)
+	if l.phase != nil {
+		l.took[phase] = append(l.took[phase], took)
+	}
 	if err != nil && len(l.failed) < maxFailed {
 		l.failed = append(l.failed, err)
 	}
@@ -105,7 +112,15 @@ func (l *load) distribution() (lines []string, slowest int64, calls int) {
 func (l *load) choose(rng *rand.Rand, value string) []linear.In {
 	n := rng.IntN(len(l.keys))
 	key, other := l.keys[n], l.keys[(n+1+rng.IntN(len(l.keys)-1))%len(l.keys)]
+	var several []linear.In
 	switch p := rng.IntN(100); {
+	case l.busy && p < 1:
+		for _, key := range l.keys {
+			several = append(several, linear.In{Op: linear.Listed, Key: key})
+		}
+		return several
+	case l.busy && p < 4:
+		return []linear.In{{Op: linear.Delete, Key: key}, {Op: linear.Delete, Key: other}}
 	case p < 45:
 		return []linear.In{{Op: linear.Read, Key: key}}
 	case p < 80:
@@ -115,7 +130,6 @@ func (l *load) choose(rng *rand.Rand, value string) []linear.In {
 	case p < 95:
 		return []linear.In{{Op: linear.Write, Key: key, Value: value}, {Op: linear.Write, Key: other, Value: value}}
 	}
-	var several []linear.In
 	for i := range min(batch, len(l.keys)) {
 		several = append(several, linear.In{Op: linear.Read, Key: l.keys[(n+i)%len(l.keys)]})
 	}
@@ -129,31 +143,54 @@ const batch = 6
 // keys, if they are reads.
 func (l *load) call(ins []linear.In) (got map[string][]byte, err error) {
 	ctx := context.Background()
+	keys := make([]string, len(ins))
+	for i, in := range ins {
+		keys[i] = in.Key
+	}
 	switch in := ins[0]; {
-	case in.Op == linear.Read && len(ins) > 1:
-		keys := make([]string, len(ins))
-		for i, in := range ins {
-			keys[i] = in.Key
+	case in.Op == linear.Listed:
+		there, err := l.kv.List(ctx, "")
+		got = map[string][]byte{}
+		for _, key := range there {
+			got[key] = nil
 		}
-		return l.kv.BatchGetRaw(ctx, keys)
+		return got, err
+	case in.Op == linear.Read && len(ins) > 1:
+		got, err = l.kv.BatchGetRaw(ctx, keys)
+		for key, value := range got {
+			got[key] = unpadded(value)
+		}
+		return got, err
 	case in.Op == linear.Read:
 		value, err := l.kv.GetRaw(ctx, in.Key)
 		if errors.Is(err, resilient.ErrNotFound) {
 			return nil, nil
 		}
-		return map[string][]byte{in.Key: value}, err
+		return map[string][]byte{in.Key: unpadded(value)}, err
+	case in.Op == linear.Delete && len(ins) > 1:
+		return nil, l.kv.BatchDelete(ctx, keys)
 	case in.Op == linear.Delete:
 		return nil, l.kv.Delete(ctx, in.Key)
 	case len(ins) > 1:
 		values := map[string][]byte{}
 		for _, in := range ins {
-			values[in.Key] = []byte(in.Value)
+			values[in.Key] = l.padded(in.Value)
 		}
 		return nil, l.kv.BatchSetRaw(ctx, values)
 	default:
-		return nil, l.kv.SetRaw(ctx, in.Key, []byte(in.Value))
+		return nil, l.kv.SetRaw(ctx, in.Key, l.padded(in.Value))
 	}
 }
+
+// padded returns what is stored for value.
+func (l *load) padded(value string) []byte {
+	return append([]byte(value), bytes.Repeat(padding, l.pad)...)
+}
+
+// unpadded returns the value without its padding, in memory of its own.
+func unpadded(stored []byte) []byte { return bytes.Clone(bytes.TrimRight(stored, string(padding))) }
+
+var padding = []byte{' '} // no value ends with it
 
 // inMemory records into a history of this process.
 type inMemory struct{ h *linear.History }
@@ -163,9 +200,12 @@ func (m inMemory) begin(client int, ins []linear.In) func(map[string][]byte, err
 	return func(got map[string][]byte, err error) { told(call, ins, got, err) }
 }
 
+// writes reports whether ins ask for a change.
+func writes(ins []linear.In) bool { return ins[0].Op == linear.Write || ins[0].Op == linear.Delete }
+
 // told notes how a call ended.
 func told(call linear.Call, ins []linear.In, got map[string][]byte, err error) {
-	if ins[0].Op != linear.Read {
+	if writes(ins) {
 		call.Wrote(err, ins...)
 		return
 	}
