@@ -2,9 +2,9 @@
 // member of last resort, and the reference that other stores are tested
 // against.
 //
-//	kv, err := memkv.New(memkv.Config{MaxBytes: 64 << 20})
+//	cache, err := memkv.New(memkv.Config{MaxBytes: 64 << 20})
 //	...
-//	store, err := resilient.Wrap(kv, resilient.Config{}) // guards it, and closes it
+//	prices, err := failover.WithCache(store, cache, failover.CacheConfig{}) // closes both
 //
 // Keys and values live in a map behind one lock; nothing outlives the process.
 // The package takes every key of the contract (1 to 512 bytes of valid UTF-8
