@@ -13,11 +13,13 @@ import (
 const closeGrace = 2 * time.Second
 
 // Close refuses new calls, waits for the writes under way, at most as long as
-// Config.Member.Timeout, stops the hand-back, closes the members one after the
-// other, which ends what calls are left, and then the journal. If writes are
-// owed and the journal does not outlive the process, Close first hands back for
-// at most Config.Member.Timeout, and then returns an error that matches ErrOwed
-// and tells a Lost event for each member. Every call of Close returns the same.
+// the longest Timeout of its members (1 s if none has one), stops the hand-back,
+// closes the members one after the other, which ends what calls are left, and
+// then the journal. If writes are owed and the journal does not outlive the
+// process, Close first hands back for at most that long again; what is then
+// still owed is an error that matches ErrOwed, and a Lost event for each member.
+// Calls that do not end with their store are left behind after 2 s. Every call of
+// Close returns the same.
 func (f *KV) Close() error {
 	f.once.Do(func() { f.closed = f.close() })
 	return f.closed

@@ -61,7 +61,8 @@ type Config struct {
 	Member resilient.Config
 	// Complete says that every member holds everything from the start, or that
 	// something else keeps it so. A miss on any of them is then ErrNotFound;
-	// otherwise a miss on any but the first is ErrUncertain.
+	// otherwise a miss on any but the first is ErrUncertain until Rebuild has
+	// filled it. With Handoff it is an error.
 	Complete bool
 	// Straggle is how much longer than the active member a Mirror write waits
 	// for the others before they are owed; 0 = 20ms, negative = not at all.
@@ -76,7 +77,7 @@ type Config struct {
 // ten clean minutes take one doubling back.
 type Failback struct {
 	After    time.Duration // 0 = 5s, negative = at once
-	MaxAfter time.Duration // 0 = 5m
+	MaxAfter time.Duration // 0 = 5m, or After if that is more
 	Manual   bool          // only KV.Failback goes back
 }
 

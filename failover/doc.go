@@ -13,6 +13,19 @@
 //	| Store | | Store | | Store |<-----------------------+
 //	+-------+ +-------+ +-------+
 //
+// Two stores that are empty and are to stand in for each other:
+//
+//	users, err := failover.New(failover.Config{
+//		Writes:   failover.Mirror, // both are sent every write
+//		Complete: true,            // what one lacks, neither has
+//	}, first, second) // the most wanted first
+//	...
+//	defer users.Close() // hands back what is owed, and closes both
+//	err = users.SetRaw(ctx, "ada", value)
+//
+// WithCache is for a service with one store, which may answer reads with what it
+// remembers while that is away.
+//
 // # Which member serves
 //
 // Each member is a resilient.Store. Its breaker says whether it is asked at

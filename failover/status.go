@@ -107,7 +107,8 @@ func (f *KV) tellSwitch(from, to *peer, reason string) {
 }
 
 // Drain takes a member out: it serves no call and gets no write until Release.
-// What it misses is owed to it.
+// What it misses is owed to it. It is an error if no member is called that; of
+// Release, Rebuild and Discard too.
 func (f *KV) Drain(member string) error { return f.drain(member, true) }
 
 // Release lets a drained member in again.

@@ -8,8 +8,9 @@ import (
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
-// SetRaw stores value under key. It returns nil once one member has the write
-// and every other has it or is owed it. An error that matches
+// SetRaw stores value under key. It returns nil once the write is acknowledged,
+// as Config.Writes says, or once a journal that outlives the process has it for
+// every member that should: it is then rolled forward. An error that matches
 // resilient.ErrRefused means that nothing was applied; one that matches
 // resilient.ErrAmbiguous, that the write may take effect. The value is copied.
 func (f *KV) SetRaw(ctx context.Context, key string, value []byte) error {

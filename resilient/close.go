@@ -10,8 +10,8 @@ const closeGrace = 500 * time.Millisecond
 // and returns what that returned; every caller gets the same. Calls that are
 // under way end as the wrapped store's Close has it, and their results are
 // returned; every later call returns ErrClosed. Close takes as long as the
-// wrapped store's Close and a running Breaker.OnChange; it does not wait for a
-// health check or a call that ignores its context.
+// wrapped store's Close and a running Breaker.OnChange, and waits at most 500 ms
+// for a health check and not at all for a call that ignore their contexts.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		s.closeErr = errExited

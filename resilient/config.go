@@ -9,7 +9,7 @@ import (
 // Config says how a Store guards what it wraps. The zero Config works. A time
 // that is longer than 104 days is taken for that.
 type Config struct {
-	Name        string                 // in events, errors, metrics; "" = the backend's type name
+	Name        string                 // in events, errors, metrics; "" = what BackendName says
 	Timeout     time.Duration          // one attempt at one key; 0 = 2s, negative = none
 	LongTimeout time.Duration          // one attempt at List or a batch; 0 = 10 x Timeout, negative = none
 	Retry       Retry                  // zero = no retries

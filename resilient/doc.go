@@ -16,6 +16,21 @@
 //	    |       the wrapped store         |
 //	    +---------------------------------+
 //
+// A service that should refuse a call at once, and not wait for a store that is
+// away, puts its store into one:
+//
+//	kv, err := boltkv.Open("users.db", boltkv.Config{})
+//	...
+//	users, err := resilient.Wrap(kv, resilient.Config{}) // the zero Config works
+//	...
+//	defer users.Close() // closes kv too
+//	value, err := users.GetRaw(ctx, "ada")
+//	if errors.Is(err, resilient.ErrUnavailable) {
+//		// the store is away, and was not waited for
+//	}
+//
+// CheckHealth, Watch and Group ask stores for their health and guard nothing.
+//
 // The package is also the vocabulary that the rest of Holdfast shares: KV and
 // its optional capabilities, errors and their classes, events, status. A
 // *Store is a KVWithHealth, so Stores nest, and package failover makes one
@@ -39,6 +54,10 @@
 // should be an empty one is made empty, lists are sorted and filtered, a batch
 // of a store that has none is served key by key. A store that ignores its ctx
 // is put into Detach first, one without a Health into NoHealth.
+//
+// A store that was not written for Holdfast has errors of its own. Tell
+// Config.Classify which are misses (NotFoundIs), and which mean that the call was
+// wrong (Invalid): what is not known is Failed, and opens the breaker in the end.
 //
 // # Time
 //

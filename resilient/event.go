@@ -54,10 +54,12 @@ type Event struct {
 	Err       error
 }
 
-// Observer is told what happens. Call and Done events come on the caller's
-// goroutine, all others on any; no lock is held. Observe must be safe for
-// concurrent use and should not block: it delays whoever tells it. A panic in
-// Observe is contained and loses no later event.
+// Observer is told what happens. Done events come on the caller's goroutine and
+// Call events on that which calls the store: the caller's too, but for writes and
+// hand-backs of a group, whose members are called on goroutines of the group. All
+// others come on any; no lock is held. Observe must be safe for concurrent use
+// and should not block: it delays whoever tells it. A panic in Observe is
+// contained and loses no later event.
 type Observer interface {
 	Observe(ctx context.Context, e Event)
 }

@@ -7,7 +7,7 @@ import (
 
 // Receipt says who served a call.
 type Receipt struct {
-	Store    string        // who answered
+	Store    string        // who answered: a store, or its group for what a member is still owed; "" = nobody
 	Owed     int           // members that an acknowledged write still owes
 	Degraded bool          // not served by the most wanted member
 	Stale    bool          // served by a cache in place of the store
@@ -16,9 +16,9 @@ type Receipt struct {
 
 type receiptKey struct{}
 
-// WithReceipt returns a context whose next call writes into r who served it,
-// once, on the caller's goroutine, before it returns. r must not be shared by
-// concurrent calls.
+// WithReceipt returns a context with which each call writes into r who served
+// it, once, on the caller's goroutine, before it returns. Calls that run at the
+// same time need a Receipt each.
 func WithReceipt(ctx context.Context, r *Receipt) context.Context {
 	return context.WithValue(ctx, receiptKey{}, r)
 }

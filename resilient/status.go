@@ -26,7 +26,7 @@ func (c Condition) String() string {
 // Status is a snapshot of a store or of a group of stores.
 type Status struct {
 	Name      string
-	Kind      string // the backend's type name, "failover" for a group
+	Kind      string // what BackendName says of the store; "failover" for a group
 	Condition Condition
 	State     string    // of the breaker; "" for a group
 	Since     time.Time // when State, or for a group Active, was entered

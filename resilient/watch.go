@@ -15,7 +15,8 @@ var errNoStore = errors.New("resilient: the store is nil")
 
 // CheckHealth makes one health check of kv. It ends at ctx's deadline, or after
 // 2 s if ctx has none, even if kv ignores its context; the goroutine of such a
-// check is left behind until kv returns.
+// check is left behind until kv returns. A nil kv, and a ctx that has ended, is
+// the Err of the Check.
 func CheckHealth(ctx context.Context, kv KVWithHealth) Check {
 	timeout := healthTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -113,7 +114,7 @@ func (g Group) CheckAll(ctx context.Context) map[string]Check {
 }
 
 // AllHealthy reports whether every store is healthy. One whose health is
-// unknown is not.
+// unknown is not; a Group of none is.
 func (g Group) AllHealthy(ctx context.Context) bool {
 	for _, c := range g.CheckAll(ctx) {
 		if c.Err != nil {

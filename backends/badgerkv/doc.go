@@ -1,5 +1,9 @@
 // Package badgerkv keeps a store in a directory of this process, with badger.
 //
+//	kv, err := badgerkv.Open("store.badger", badgerkv.Config{})
+//	...
+//	store, err := resilient.Wrap(kv, resilient.Config{}) // guards it, and closes it
+//
 // # What is stored where
 //
 // Every key is stored behind a mark, the length of Config.Namespace and the

@@ -1,5 +1,9 @@
 // Package boltkv keeps a store in one file of this process, with bbolt.
 //
+//	kv, err := boltkv.Open("store.db", boltkv.Config{})
+//	...
+//	store, err := resilient.Wrap(kv, resilient.Config{}) // guards it, and closes it
+//
 // # What is stored where
 //
 // Every key is a key of one top-level bucket, named by Config.Namespace, and

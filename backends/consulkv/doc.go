@@ -1,6 +1,10 @@
 // Package consulkv keeps a store in the key-value store of a Consul cluster,
 // through the HTTP API of any of its agents.
 //
+//	kv, err := consulkv.Open("localhost:8500", consulkv.Config{Namespace: "sessions"})
+//	...
+//	store, err := resilient.Wrap(kv, resilient.Config{}) // guards it, and closes it
+//
 // # What is stored where
 //
 // A key is stored in the folder Config.Namespace ("holdfast/" if there is none),

@@ -1,5 +1,9 @@
 // Package etcdkv keeps a store in an etcd cluster, with etcd's client v3.
 //
+//	kv, err := etcdkv.Open([]string{"localhost:2379"}, etcdkv.Config{Namespace: "sessions"})
+//	...
+//	store, err := resilient.Wrap(kv, resilient.Config{}) // guards it, and closes it
+//
 // # What is stored where
 //
 // Every key is a key of etcd, Config.Namespace and a slash before it; every

@@ -1,5 +1,9 @@
 // Package mongokv keeps a store in one collection of a MongoDB.
 //
+//	kv, err := mongokv.Open("mongodb://localhost:27017/app", mongokv.Config{Namespace: "sessions"})
+//	...
+//	store, err := resilient.Wrap(kv, resilient.Config{}) // guards it, and closes it
+//
 // # What is stored where
 //
 // Every key is a document {_id: key, v: value} of the collection

@@ -1,5 +1,9 @@
 // Package mysqlkv keeps a store in one table of MySQL or MariaDB.
 //
+//	kv, err := mysqlkv.Open("app@tcp(localhost:3306)/app", mysqlkv.Config{Namespace: "sessions"})
+//	...
+//	store, err := resilient.Wrap(kv, resilient.Config{}) // guards it, and closes it
+//
 // # What is stored where
 //
 // Config.Namespace names the table, which the first contact of a store makes if

@@ -1,6 +1,10 @@
 // Package postgreskv keeps a store in one table of a PostgreSQL database, with
 // pgx.
 //
+//	kv, err := postgreskv.Open("postgres://app@localhost/app", postgreskv.Config{Namespace: "sessions"})
+//	...
+//	store, err := resilient.Wrap(kv, resilient.Config{}) // guards it, and closes it
+//
 // # What is stored where
 //
 // Every key is a row of one table, named by Config.Namespace:

@@ -1,5 +1,9 @@
 // Package rediskv keeps a store in a Redis, of one server, Sentinel or Cluster.
 //
+//	kv, err := rediskv.Open("redis://localhost:6379/0", rediskv.Config{Namespace: "sessions"})
+//	...
+//	store, err := resilient.Wrap(kv, resilient.Config{}) // guards it, and closes it
+//
 // # What is stored where
 //
 // A key is stored as Config.Namespace, a colon and its own bytes, a value as a
