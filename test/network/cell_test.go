@@ -28,6 +28,8 @@ type cell struct {
 	// it has none.
 	warm bool
 	way  way
+
+	truth store // where the cell's keys are, past the proxy
 }
 
 // found is what became of the call.
@@ -77,13 +79,27 @@ const fresh = 500 * time.Millisecond
 
 // store opens the store that the call is made on, and a Store on it, which
 // closes it.
-func (c cell) store(p *proxy, timeout time.Duration) (store, *resilient.Store, error) {
-	backend, err := c.site.through(p)
+func (c cell) store(p *proxy, namespace string, timeout time.Duration) (store, *resilient.Store, error) {
+	backend, err := c.site.through(p, namespace)
 	if err != nil {
 		return nil, nil, err
 	}
 	wrapped, err := guard(backend, timeout)
 	return backend, wrapped, err
+}
+
+// enter returns the namespace of cell n, and opens c.truth on it.
+func (c *cell) enter(n int64) (namespace string, leave func() error, err error) {
+	c.truth = c.site.truth
+	if !c.site.apart {
+		return shared, func() error { return nil }, nil
+	}
+	namespace = fmt.Sprintf("turn%d.cell%d", n%atOnce, n)
+	c.truth, err = c.site.open(c.site.url(c.site.server), namespace)
+	if err != nil {
+		return "", nil, err
+	}
+	return namespace, c.truth.Close, nil
 }
 
 // guard returns a Store that leaves every call to kv.
@@ -110,7 +126,13 @@ func (c cell) run(ctx context.Context) (f *found, err error) {
 			return nil, err
 		}
 	}
-	backend, wrapped, err := c.store(p, patience)
+	n := cells.Add(1)
+	namespace, leave, err := c.enter(n)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, leave()) }()
+	backend, wrapped, err := c.store(p, namespace, patience)
 	if err != nil {
 		return nil, err
 	}
@@ -121,10 +143,9 @@ func (c cell) run(ctx context.Context) (f *found, err error) {
 			f.lie("Close took %v", took)
 		}
 	}()
-	n := cells.Add(1)
 	prefix, spare := fmt.Sprintf("c%d/", n), fmt.Sprintf("s%d/", n)
 	for _, key := range []string{prefix + there, spare + there} {
-		if err := c.site.truth.SetRaw(ctx, key, value); err != nil {
+		if err := c.truth.SetRaw(ctx, key, value); err != nil {
 			return nil, err
 		}
 	}
@@ -135,7 +156,7 @@ func (c cell) run(ctx context.Context) (f *found, err error) {
 	}
 	f = &found{}
 	c.call(ctx, f, wrapped, backend, prefix)
-	if f.effect, err = c.operation.seen(ctx, c.site.truth, prefix); err != nil {
+	if f.effect, err = c.operation.seen(ctx, c.truth, prefix); err != nil {
 		return f, err
 	}
 	f.later = f.effect
@@ -240,7 +261,7 @@ func classOf(s any, err error) resilient.Class {
 // await waits for what the network still brings of a call that has returned.
 func (c cell) await(ctx context.Context, f *found, prefix string) error {
 	for until := time.Now().Add(c.fault.holds + afterwards); ; time.Sleep(20 * time.Millisecond) {
-		now, err := c.operation.seen(ctx, c.site.truth, prefix)
+		now, err := c.operation.seen(ctx, c.truth, prefix)
 		f.later = max(f.later, now)
 		if err != nil || f.later == all || c.fault.holds == 0 || f.err == nil || f.again > 0 || time.Now().After(until) {
 			return err

@@ -68,7 +68,7 @@ func newGroup(t *testing.T, names ...string) *group {
 		p, err := newProxy(s.server.Addr())
 		require.NoError(t, err)
 		t.Cleanup(p.stop)
-		member, err := s.through(p)
+		member, err := s.through(p, shared)
 		require.NoError(t, err)
 		g.sites, g.proxies, members = append(g.sites, s), append(g.proxies, p), append(members, member)
 	}

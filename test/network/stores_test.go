@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfastkv/holdfast/backends/consulkv"
 	"github.com/holdfastkv/holdfast/backends/etcdkv"
+	"github.com/holdfastkv/holdfast/backends/mongokv"
 	"github.com/holdfastkv/holdfast/backends/mysqlkv"
 	"github.com/holdfastkv/holdfast/backends/postgreskv"
 	"github.com/holdfastkv/holdfast/backends/rediskv"
@@ -37,6 +38,9 @@ type backend struct {
 	// the network is well again: its calls are refused until then. 0 = a call
 	// dials.
 	redials time.Duration
+	// apart gives each cell a collection of its own, in a database that hardly
+	// any other cell uses meanwhile: its namespace is database.collection.
+	apart bool
 }
 
 var backends = []backend{
@@ -56,6 +60,14 @@ var backends = []backend{
 	{name: "consulkv", atomic: true, start: consul, url: address, open: func(url, namespace string) (store, error) {
 		return consulkv.Open(url, consulkv.Config{Namespace: namespace, DialTimeout: dialTimeout})
 	}},
+	// FerretDB finds one key by an index, and reads the whole collection, values
+	// included, for every other find; its SQLite lets one write to a database at a
+	// time, and the others ask again and again, for seconds, whether it is their
+	// turn. One collection for all cells takes minutes, and its calls their time.
+	{name: "mongokv", apart: true, start: mongo, url: servertest.FerretDBURI, open: func(url, namespace string) (store, error) {
+		database, collection, _ := strings.Cut(namespace, ".")
+		return mongokv.Open(url, mongokv.Config{Database: database, Namespace: collection, DialTimeout: dialTimeout})
+	}},
 }
 
 func address(s *servertest.Server) string  { return s.Addr() }
@@ -65,6 +77,7 @@ func redis(tb testing.TB) *servertest.Server    { return servertest.Redis(tb) }
 func postgres(tb testing.TB) *servertest.Server { return servertest.Postgres(tb) }
 func mysql(tb testing.TB) *servertest.Server    { return servertest.MySQL(tb) }
 func etcd(tb testing.TB) *servertest.Server     { return servertest.Etcd(tb) }
+func mongo(tb testing.TB) *servertest.Server    { return servertest.FerretDB(tb) }
 func consul(tb testing.TB) *servertest.Server   { return servertest.Consul(tb) }
 
 // site is a running server with a store on it that no proxy stands before.
@@ -74,13 +87,14 @@ type site struct {
 	truth  store
 }
 
-// namespace is the same for all: each server serves one test.
-const namespace = "network"
+// shared is the namespace of all that need none of their own: each server serves
+// one test.
+const shared = "network"
 
 func (b backend) site(t *testing.T) *site {
 	s := &site{backend: b, server: b.start(t)}
 	var err error
-	s.truth, err = b.open(b.url(s.server), namespace)
+	s.truth, err = b.open(b.url(s.server), shared)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.truth.Close()) })
 	// The first contact may make a table, which takes as long as it takes.
@@ -92,6 +106,6 @@ func (b backend) site(t *testing.T) *site {
 }
 
 // through opens a store whose connections all go through p.
-func (s *site) through(p *proxy) (store, error) {
+func (s *site) through(p *proxy, namespace string) (store, error) {
 	return s.open(strings.Replace(s.url(s.server), s.server.Addr(), p.addr(), 1), namespace)
 }
