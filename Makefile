@@ -117,13 +117,8 @@ microbench: ## every Go benchmark; COUNT=5 runs each
 	@go test -run '^$$' -bench . -benchmem -count $(COUNT) \
 		$$(grep -rl --include='*_test.go' --exclude-dir=test '^func Benchmark' . | xargs -r -n1 dirname | sort -u)
 
-fuzz: ## every fuzz target for FUZZTIME=15s
-	@mkdir -p .cache && go test -list '^Fuzz' ./... >.cache/fuzz
-	@awk '/^Fuzz/ {name[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print $$2, name[i]; n = 0}' .cache/fuzz | \
-	while read -r pkg name; do \
-		echo "== $$pkg $$name"; \
-		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" || exit 1; \
-	done
+fuzz: ## every fuzz target for FUZZTIME=15s; FUZZ=Classify narrows it; ends with a RESULT line
+	@FUZZTIME=$(FUZZTIME) FUZZ='$(FUZZ)' scripts/fuzz
 
 soak: tools ## the demo and the chaos of servers for SOAKTIME=60s, 600 kills, 20 times SEEDS, model tests with CHECKS=5000
 	@go run ./examples/failover -duration $(SOAKTIME)

@@ -76,3 +76,12 @@ func TestExtremeConfigsThatAreAllowedWork(t *testing.T) {
 		require.Equal(t, Closed, b.State())
 	})
 }
+
+func TestRegression_AWindowOfCenturiesPanickedAtTheFirstCall(t *testing.T) {
+	for _, window := range []time.Duration{math.MaxInt64, math.MaxInt64 - 39, math.MaxInt64 / 10 * 9, math.MaxInt64/2 + 1} {
+		b := mustNew(t, Config{Failures: -1, Fall: -1, Rate: 0.5, MinCalls: 2, Window: window})
+		call(t, b, Success)
+		call(t, b, Failure)
+		require.Equal(t, Open, b.State())
+	}
+}

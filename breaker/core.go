@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -42,10 +43,15 @@ func newRow(n int) *ledger {
 	})
 }
 
+// longest is longer than any process lives. gobreaker rounds a window up to whole
+// tenths, which overflows for the longest there are.
+const longest = math.MaxInt64 / 2
+
 // newWindow returns a ledger that trips when at least share of at least least
 // outcomes in the last d, kept in tenths, were failures. The quotient of two small integers is
 // correctly rounded, so a share written as a decimal is met exactly.
 func newWindow(d time.Duration, share float64, least int) *ledger {
+	d = min(d, longest)
 	return newLedger(gobreaker.Settings{Interval: d, BucketPeriod: (d + 9) / 10}, func(c gobreaker.Counts) bool {
 		return int64(c.Requests) >= int64(least) &&
 			float64(c.TotalFailures)/float64(c.Requests) >= share
