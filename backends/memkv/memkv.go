@@ -128,6 +128,9 @@ func (m *KV) BatchSetRaw(ctx context.Context, kv map[string][]byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if _, ok := kv[""]; ok { // whatever else is wrong: the answer must not depend on the map's order
+		return resilient.ErrEmptyKey
+	}
 	copies := make(map[string][]byte, len(kv))
 	for key, value := range kv {
 		if err := m.checkKey(key); err != nil {

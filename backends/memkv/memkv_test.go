@@ -168,3 +168,12 @@ func TestGetCopiesOnceAndAllocatesNothingElse(t *testing.T) {
 		require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = m.GetRaw(ctx, "b") }), name)
 	}
 }
+
+func TestRegression_TheErrorOfABatchWithAnEmptyKeyWasAMatterOfLuck(t *testing.T) {
+	m, err := New(Config{MaxValue: 1})
+	require.NoError(t, err)
+	for range 100 {
+		err := m.BatchSetRaw(t.Context(), map[string][]byte{"": nil, "\x00": nil, "large": make([]byte, 2)})
+		require.ErrorIs(t, err, resilient.ErrEmptyKey)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"reflect"
 	"time"
 
@@ -101,7 +102,7 @@ func checkClient(client redis.UniversalClient, requireTLS bool) (repeats bool, e
 		f.add(o.ClientSideCache != nil || o.ClientSideCacheConfig != nil,
 			"it has a client-side cache, which may answer with what was overwritten: set neither ClientSideCache nor ClientSideCacheConfig")
 		if requireTLS {
-			f.tls(o.TLSConfig)
+			f.tls(o.TLSConfig, isDrivers(o.Dialer, driversDialer()))
 		}
 	case *redis.ClusterClient:
 		o := c.Options()
@@ -110,7 +111,7 @@ func checkClient(client redis.UniversalClient, requireTLS bool) (repeats bool, e
 		f.add(o.ReadOnly || o.RouteByLatency || o.RouteRandomly,
 			"it reads from replicas, which may answer with what was overwritten: set none of ReadOnly, RouteByLatency and RouteRandomly")
 		if requireTLS {
-			f.tls(o.TLSConfig)
+			f.tls(o.TLSConfig, o.Dialer == nil && isDrivers(o.NewClient, redis.NewClient))
 		}
 		repeats = o.MaxRedirects > 0
 	case *redis.Ring:
@@ -141,7 +142,25 @@ func (f *clientFaults) timeouts(read, write time.Duration, context bool) {
 		"it may wait for the server for ever: set ContextTimeoutEnabled, or ReadTimeout and WriteTimeout to more than 0")
 }
 
-func (f *clientFaults) tls(c *tls.Config) {
+// tls wants a configuration that verifies, and is used: the driver leaves it to
+// the client's owner to do so in a Dialer of the owner's, and to Sentinel's own,
+// in which another may be hidden.
+func (f *clientFaults) tls(c *tls.Config, used bool) {
+	f.add(!used, "Config.RequireTLS is set and connections are not made by the driver's own dialer: whether they use TLS cannot be seen")
 	f.add(c == nil, "Config.RequireTLS is set and it has no TLSConfig")
 	f.add(c != nil && c.InsecureSkipVerify, "Config.RequireTLS is set and its TLSConfig has InsecureSkipVerify")
+}
+
+// driversDialer returns what a client has that was given no Dialer. It has to be
+// asked of one: the compiler makes several functions of redis.NewDialer's.
+func driversDialer() func(ctx context.Context, network, addr string) (net.Conn, error) {
+	plain := redis.NewClient(&redis.Options{})
+	defer plain.Close()
+	return plain.Options().Dialer
+}
+
+// isDrivers reports whether fn is the driver's own function, or made by the same
+// one as it.
+func isDrivers[F any](fn, own F) bool {
+	return reflect.ValueOf(fn).Pointer() == reflect.ValueOf(own).Pointer()
 }

@@ -48,7 +48,9 @@ type Config struct {
 	// server whose proto-max-bulk-len is less refuses what is over that.
 	MaxValue int
 	// RequireTLS makes Open and New fail if a connection could be plaintext or
-	// its server unverified.
+	// its server unverified. New fails with a client that has a Dialer or a
+	// NewClient of its owner's, as one of Sentinel has: what that does with the
+	// TLSConfig cannot be seen.
 	RequireTLS bool
 	// Canary makes every Health write a key of the library's own, read it back
 	// and delete it; it expires after 10 s if that is cut short, and List never

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -149,15 +150,44 @@ func TestS13_RequireTLSFailsTheConstructorUnlessItIsCertain(t *testing.T) {
 	defer plain.Close()
 	unverified := redis.NewClusterClient(&redis.ClusterOptions{MaxRetries: -1, TLSConfig: &tls.Config{InsecureSkipVerify: true}})
 	defer unverified.Close()
+	cluster := redis.NewClusterClient(&redis.ClusterOptions{MaxRetries: -1, TLSConfig: &tls.Config{}})
+	defer cluster.Close()
 	certain := redis.NewClient(&redis.Options{MaxRetries: -1, TLSConfig: &tls.Config{}})
 	defer certain.Close()
 	_, err = New(plain, Config{RequireTLS: true})
 	require.ErrorContains(t, err, "TLSConfig")
 	_, err = New(unverified, Config{RequireTLS: true})
 	require.ErrorContains(t, err, "InsecureSkipVerify")
-	kv, err = New(certain, Config{RequireTLS: true})
-	require.NoError(t, err)
-	require.NoError(t, kv.Close())
+	for _, client := range []redis.UniversalClient{certain, cluster} {
+		kv, err = New(client, Config{RequireTLS: true})
+		require.NoError(t, err)
+		require.NoError(t, kv.Close())
+	}
+}
+
+// TestRegression_RequireTLSBelievedATLSConfigThatNobodyUses: go-redis leaves TLS
+// to a Dialer of the client's owner, and to whoever makes a cluster's clients.
+func TestRegression_RequireTLSBelievedATLSConfigThatNobodyUses(t *testing.T) {
+	s := servertest.Redis(t)
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, s.Addr())
+	}
+	secure := &tls.Config{ServerName: "somewhere"}
+	dialer := redis.NewClient(&redis.Options{MaxRetries: -1, TLSConfig: secure, Dialer: dial})
+	require.NoError(t, dialer.Ping(t.Context()).Err(), "in the clear")
+	for name, client := range map[string]redis.UniversalClient{
+		"dialer":         dialer,
+		"cluster dialer": redis.NewClusterClient(&redis.ClusterOptions{MaxRetries: -1, TLSConfig: secure, Dialer: dial}),
+		"cluster's clients": redis.NewClusterClient(&redis.ClusterOptions{MaxRetries: -1, TLSConfig: secure, NewClient: func(o *redis.Options) *redis.Client {
+			o.Dialer = dial
+			return redis.NewClient(o)
+		}}),
+		"sentinel": redis.NewFailoverClient(&redis.FailoverOptions{MaxRetries: -1, TLSConfig: secure, Dialer: dial}),
+	} {
+		_, err := New(client, Config{RequireTLS: true})
+		require.ErrorContains(t, err, "RequireTLS", name)
+		require.NoError(t, client.Close())
+	}
 }
 
 func TestS14_AStoreSpeaksTLS(t *testing.T) {
