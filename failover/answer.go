@@ -66,6 +66,10 @@ func (f *KV) returned(entries []*entry, p *peer, ambiguous bool) {
 		s.mu.Lock()
 		t := e.taintLocked(p.i, len(f.peers))
 		t.running--
+		if t.strays > t.running {
+			t.strays--
+			p.quieting.stray(-1, now)
+		}
 		if ambiguous {
 			t.ended = now
 		}

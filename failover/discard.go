@@ -68,6 +68,7 @@ func (f *KV) discardKey(p *peer, key string) (write bool, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	e.strayLocked(p, time.Now())
 	e.owed, e.remove = after.Owed, after.Remove
 	e.seq, e.kept = after.Seq, recorded{after.Owed, after.Remove}
 	e.listed = f.backlog.set(e.listed, e, time.Now())

@@ -1,8 +1,10 @@
 package failover_test
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -217,5 +219,55 @@ func TestAValueThatAMemberNeverTakesIsGivenUpByDiscardOnly(t *testing.T) {
 		r.discards(1, 1)
 		require.NoError(t, r.kv.Flush(r.ctx))
 		r.reads("freak", "v")
+	})
+}
+
+func TestRegression_ADiscardedWriteThatLandsLateUndoesANewerOne(t *testing.T) {
+	for name, mode := range map[string]func(*failover.Config){"handoff": handoff, "mirror": mirror} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, 2, both(mode, unbreakable), func(r *rig) {
+				r.set("k", "0")
+				r.faults[0].ApplyLate(true)
+				r.faults[0].LateBy(time.Second)
+				r.faults[0].Hang()
+				r.faults[0].LieHealthy()
+				r.set("k", "1") // owed to the first, and still on its way
+				_, err := r.kv.Discard(r.name(0))
+				require.NoError(t, err)
+				r.faults[0].Up()
+				time.Sleep(100 * time.Millisecond)
+				r.set("k", "2")
+				r.reads("k", "2")
+				time.Sleep(time.Minute) // "1" lands
+				r.reads("k", "2")
+				r.holds(0, "k", "2")
+			})
+		})
+	}
+}
+
+func TestRegression_ADiscardedWriteThatIsStillRunningUndoesANewerOne(t *testing.T) {
+	var release chan struct{}
+	inRigOf(t, 2, both(mirror, unbreakable), func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+		if i != 0 {
+			return kv
+		}
+		release = make(chan struct{})
+		return resilient.Detach(&hooked{KVWithHealth: kv, set: func(ctx context.Context, key string, value []byte) error {
+			if string(value) == "1" {
+				<-release
+			}
+			return kv.SetRaw(context.WithoutCancel(ctx), key, value)
+		}}, 0)
+	}, func(r *rig) {
+		r.set("k", "1")
+		_, err := r.kv.Discard(r.name(0))
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		r.set("k", "2")
+		time.Sleep(time.Minute)
+		require.Equal(t, map[string]int{r.name(0): 1}, r.kv.Owed(), "\"1\" is still running there")
+		close(release)
+		r.converges(map[string]string{"k": "2"})
 	})
 }

@@ -95,10 +95,11 @@ func (r *rebuild) run(ctx context.Context) error {
 }
 
 // awaitQuiet waits until calls of an earlier process, which did not say what it
-// left behind, are over: what they do later would be on one member only.
+// left behind, and of keys that were discarded are over: what they do later
+// would be on one member only.
 func (r *rebuild) awaitQuiet(ctx context.Context) error {
 	for _, p := range []*peer{r.first, r.p} {
-		for p.unclean && !planted("noquiesce-rebuild") && !p.joinedAt.Before(p.quieting.before(time.Now())) {
+		for !planted("noquiesce-rebuild") && p.unsettled(p.quieting.before(time.Now())) {
 			r.f.proveQuiet(ctx, p)
 			select {
 			case <-time.After(p.window / 8):

@@ -3,6 +3,7 @@ package failover_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -244,4 +245,18 @@ func TestRegression_ABatchThatACachesStoreTookInPartMatchesRefused(t *testing.T)
 	err := c.BatchSetRaw(t.Context(), map[string][]byte{"a": nil, "b": nil})
 	require.ErrorIs(t, err, resilient.ErrAmbiguous)
 	require.NotErrorIs(t, err, resilient.ErrRefused)
+}
+
+func TestRegression_ATimeoutForEverIsNoTimeAtAllInAGroup(t *testing.T) {
+	inRig(t, 2, both(unbreakable, func(cfg *failover.Config) { cfg.Member.Timeout = math.MaxInt64 }), func(r *rig) {
+		r.faults[0].Latency(100 * time.Millisecond)
+		r.faults[1].Latency(100 * time.Millisecond)
+		r.set("k", "v")
+		require.Empty(t, r.kv.Owed())
+		require.NoError(t, r.kv.Drain(r.name(1)))
+		r.set("k", "w")
+		require.NoError(t, r.kv.Release(r.name(1)))
+		r.rest()
+		require.Equal(t, r.name(0), r.kv.Active())
+	})
 }

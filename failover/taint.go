@@ -2,6 +2,7 @@ package failover
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,6 +12,7 @@ import (
 type taint struct {
 	running int       // calls that have not returned
 	ended   time.Time // when the last ambiguous one returned; zero = none
+	strays  int       // of running, that quieting knows of
 }
 
 // taints has one taint per member. All versions of a key share it.
@@ -28,7 +30,24 @@ func (t taints) blocks(i int, quiet time.Time) bool {
 // blocked reports whether an earlier call to p for e's key may still take
 // effect. quiet is p's quiet time.
 func (e *entry) blocked(p *peer, quiet time.Time) bool {
-	return p.unclean && !p.joinedAt.Before(quiet) || e.taints.blocks(p.i, quiet)
+	return p.unsettled(quiet) || e.taints.blocks(p.i, quiet)
+}
+
+// unsettled reports whether a call that no entry knows of may still take effect
+// at p: one of an earlier process, or one whose key was discarded.
+func (p *peer) unsettled(quiet time.Time) bool {
+	return p.unclean && !p.joinedAt.Before(quiet) || p.quieting.astray(quiet)
+}
+
+// strayLocked takes care that what e knows of calls to p outlives e, for which p
+// is given up: until they are over no key of p's is safe from them.
+func (e *entry) strayLocked(p *peer, now time.Time) {
+	if !e.taints.blocks(p.i, p.quieting.before(now)) {
+		return
+	}
+	t := &e.taints[p.i]
+	p.quieting.stray(t.running-t.strays, now)
+	t.strays = t.running
 }
 
 // quieting tells from a member's good health checks which ambiguous calls can
@@ -40,6 +59,10 @@ type quieting struct {
 	window time.Duration
 	recent []goodCheck
 	quiet  time.Time
+
+	strayed atomic.Bool // there was ever one
+	strays  int         // calls that go on, of keys that were discarded
+	last    time.Time   // when the last of them was discarded or ended
 }
 
 type goodCheck struct{ began, ended time.Time }
@@ -49,6 +72,25 @@ func (q *quieting) setWindow(d time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.window = d
+}
+
+// stray notes that so many calls more, or fewer, go on of which no entry knows.
+func (q *quieting) stray(more int, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.strays += more
+	q.last = now
+	q.strayed.Store(true)
+}
+
+// astray reports whether one of those may still take effect.
+func (q *quieting) astray(quiet time.Time) bool {
+	if !q.strayed.Load() {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.strays > 0 || !q.last.Before(quiet)
 }
 
 // good notes a good check.
