@@ -59,7 +59,7 @@ func (f *KV) discardKey(p *peer, key string) (write bool, err error) {
 		return false, nil
 	}
 	write = e.owed.has(p.i)
-	after := Record{Key: key, Owed: e.owed.without(p.i), Remove: e.remove.without(p.i), Seq: f.seq.Add(1)}
+	after := Record{Key: key, Owed: e.owed.without(p.i), Remove: e.remove.without(p.i), Seq: f.seq.Add(1), Since: e.since}
 	if after.Owed != 0 {
 		after.Value, after.Delete = e.value, e.delete
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/bits"
 	"sync"
+	"time"
 )
 
 // Journal keeps for a group what its members are owed: for each key that some
@@ -58,6 +59,9 @@ type Record struct {
 	Intent bool
 	// Seq tells the records of one key apart: a newer one has a greater Seq.
 	Seq uint64
+	// Since is when the key began to be owed: newer versions keep it until
+	// nobody is owed the key any more.
+	Since time.Time
 }
 
 // Empty reports whether the record asks for nothing.
