@@ -116,7 +116,9 @@ func (f *KV) quiesce() bool {
 	quiet := make(chan struct{})
 	go func() {
 		for i := range f.overlay.stripes {
-			_ = f.overlay.stripes[i].lock(context.Background())
+			s := &f.overlay.stripes[i]
+			_ = s.lock(context.Background())
+			s.unlock() // for a write that began before Close and has yet to be refused
 		}
 		f.work.Wait()
 		close(quiet)

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfastkv/holdfast/breaker"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -17,8 +18,10 @@ const rebuildWorkers = 4
 
 // Rebuild makes a member of a mirror a full copy of the first one, under load:
 // it copies what the first has and removes what it has not. The member's misses
-// are no answers until that is done. progress, if not nil, is told now and then
-// how many keys are done. What Rebuild has copied when it fails or ctx ends stays;
+// are no answers until that is done. A member that is drained is rebuilt too: it
+// gets what is copied and nothing else, and is whole when it is released.
+// progress, if not nil, is told now and then how many keys are done, once at a
+// time; if it panics, Rebuild fails. What Rebuild has copied when it fails or ctx ends stays;
 // called again, it goes through all keys again but sends only what differs. It
 // holds the keys of both members in memory.
 func (f *KV) Rebuild(ctx context.Context, member string, progress func(done int)) error {
@@ -33,10 +36,10 @@ func (f *KV) Rebuild(ctx context.Context, member string, progress func(done int)
 	case p.i == 0:
 		return fmt.Errorf("failover: rebuild: %s is the first member, which the others are rebuilt from", member)
 	}
-	if !p.rebuilding.CompareAndSwap(false, true) {
-		return fmt.Errorf("failover: rebuild: %s is being rebuilt already", member)
+	if !p.repairing.CompareAndSwap(false, true) {
+		return fmt.Errorf("failover: rebuild: %s is being rebuilt, or given up, already", member)
 	}
-	defer p.rebuilding.Store(false)
+	defer p.repairing.Store(false)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(f.ctx, cancel)() // Close ends it
@@ -53,21 +56,23 @@ type rebuild struct {
 	p, first *peer
 	progress func(done int)
 	done     atomic.Int64
+	telling  ordered
+	told     int // the latest that progress was told; telling's
 }
 
 func (r *rebuild) run(ctx context.Context) error {
 	f, p := r.f, r.p
+	if err := r.source(); err != nil { // before anything is changed
+		return err
+	}
 	if err := f.journal.Note(incomplete+p.name, []byte{1}); err != nil {
 		return err
 	}
 	p.complete.Store(false)
-	switch {
-	case p.drained.Load():
-		return errDrained
-	case !r.first.complete.Load():
-		return errors.New("what the first member was owed has been discarded: it is no source")
-	}
 	if err := r.awaitQuiet(ctx); err != nil {
+		return err
+	}
+	if err := r.awaitTrials(ctx); err != nil {
 		return err
 	}
 	if err := r.oweAll(ctx); err != nil {
@@ -89,6 +94,31 @@ func (r *rebuild) run(ctx context.Context) error {
 		return err
 	}
 	p.complete.Store(true)
+	return nil
+}
+
+// source returns why the first member cannot be copied from.
+func (r *rebuild) source() error {
+	switch {
+	case r.first.drained.Load():
+		return fmt.Errorf("the first member, which it is rebuilt from: %w", errDrained)
+	case !r.first.complete.Load():
+		return errors.New("what the first member was owed has been discarded: it is no source")
+	}
+	return nil
+}
+
+// awaitTrials waits while p's breaker lets only a few calls through. While it is
+// being rebuilt a drained member gets its trial calls too.
+func (r *rebuild) awaitTrials(ctx context.Context) error {
+	for r.p.m.Store().State() == breaker.HalfOpen {
+		r.p.nudge()
+		select {
+		case <-time.After(r.p.window / 8):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	return nil
 }
 
@@ -149,16 +179,40 @@ func (r *rebuild) each(ctx context.Context, keys []string) error {
 				if n >= len(keys) {
 					return
 				}
-				if err := r.key(ctx, keys[n]); err != nil {
-					cancel(err)
-				} else if done := r.done.Add(1); r.progress != nil && done%100 == 0 {
-					r.progress(int(done))
-				}
+				r.one(ctx, keys[n], cancel)
 			}
 		})
 	}
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+// one makes p equal to the first member at one key and counts it. An error goes
+// to fail, also if the store ends the goroutine.
+func (r *rebuild) one(ctx context.Context, key string, fail func(error)) {
+	err := errExited
+	defer func() {
+		if err != nil {
+			fail(err)
+		}
+	}()
+	if err = r.key(ctx, key); err != nil {
+		return
+	}
+	if done := int(r.done.Add(1)); r.progress != nil && done%100 == 0 {
+		r.telling.add(func() {
+			defer func() {
+				if v := recover(); v != nil {
+					fail(&resilient.PanicError{Value: v})
+				}
+			}()
+			if done > r.told {
+				r.told = done
+				r.progress(done)
+			}
+		})
+		r.telling.run()
+	}
 }
 
 // key makes p equal to the first member at one key, under its lock. A key that
@@ -182,6 +236,9 @@ func (r *rebuild) key(ctx context.Context, key string) error {
 
 // copy gives p what the first member has under key, if that differs.
 func (r *rebuild) copy(ctx context.Context, key string) error {
+	if err := r.source(); err != nil { // the first has been drained or given up since
+		return err
+	}
 	want, err := get(ctx, r.first, key)
 	if err != nil {
 		return err
