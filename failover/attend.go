@@ -34,7 +34,7 @@ func (f *KV) attend(p *peer) {
 // happens until then; 0 = never.
 func (f *KV) care(p *peer) time.Duration {
 	if f.backlog.count(p.i) == (owing{}) {
-		p.stalled.Store(nil)
+		p.unstall()
 	}
 	st := f.route.standing(p.i)
 	if st.drained && !p.repairing.Load() || st.state == breaker.Open {
@@ -91,6 +91,7 @@ func (f *KV) ask(ctx context.Context, p *peer) {
 // checked takes note of a health check of p.
 func (f *KV) checked(p *peer, began time.Time, c resilient.Check) {
 	if c.Err != nil {
+		p.unstall()
 		return
 	}
 	p.quieting.good(began, time.Now())

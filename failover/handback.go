@@ -84,8 +84,8 @@ func (f *KV) handBack(ctx context.Context, p *peer, keys []string, workers int) 
 	} else if never.Load() {
 		r.err = errUnwanted
 	}
-	news := f.stall(ctx, p, r)
-	if (r.handed > 0 || news) && f.cfg.Observer != nil {
+	tell := f.stall(ctx, p, r)
+	if (r.handed > 0 || tell) && f.cfg.Observer != nil {
 		_, _, oldest := f.backlog.total()
 		e := resilient.Event{Kind: resilient.KindHandedBack, Time: time.Now(), Store: p.name, Count: r.handed, Class: r.class(), Err: r.err}
 		if !oldest.IsZero() {
@@ -104,34 +104,66 @@ func (p pass) class() resilient.Class {
 	return classOf(p.err)
 }
 
-// stall takes note of whether p gets on, as r shows. It reports whether r was
-// stopped by an error after which p gets nothing, of a kind that is new. A pass
-// that its caller or an operator has ended, or the breaker, shows nothing.
-func (f *KV) stall(ctx context.Context, p *peer, r pass) (news bool) {
+// stall is why a member gets nothing of what it is owed.
+type stall struct {
+	resilient.HandBackStatus
+	told bool // an event has told of this class of error
+}
+
+// stall takes note of whether p gets on, as r shows. It reports whether that p
+// gets nothing is to be told: once per class of error, and not before p's window
+// is over, so that an outage which health checks have yet to find tells of
+// itself alone. A pass that its caller, an operator or the breaker has ended
+// shows nothing.
+func (f *KV) stall(ctx context.Context, p *peer, r pass) (tell bool) {
+	p.stalls.Lock()
+	defer p.stalls.Unlock()
+	s := &p.stalls.stall
 	switch {
 	case r.handed+r.cleaned > 0:
-		p.stalled.Store(nil)
+		*s = stall{}
 		return false
 	case ctx.Err() != nil, f.ctx.Err() != nil, r.err == nil && !r.waits,
 		errors.Is(r.err, errDrained), errors.Is(r.err, breaker.ErrOpen), errors.Is(r.err, resilient.ErrClosed):
 		return false
 	}
-	now := &resilient.HandBackStatus{Since: time.Now(), Reason: stallWaits, Class: r.class(), Err: r.err}
+	now := time.Now()
+	if s.Since.IsZero() {
+		s.Since = now
+	}
+	if r.err == nil { // also after a call that failed: what that said stands
+		if s.Err == nil {
+			s.Reason = stallWaits
+		}
+		return false
+	}
+	s.told = s.told && s.Class == r.class()
+	s.Class, s.Err = r.class(), r.err
 	switch {
-	case r.err == nil:
 	case errors.Is(r.err, errUnwanted):
-		now.Reason = stallUnwanted
+		s.Reason = stallUnwanted
 	case refused(r.err):
-		now.Reason = stallRefused
+		s.Reason = stallRefused
 	default:
-		now.Reason = stallFailed
+		s.Reason = stallFailed
 	}
-	before := p.stalled.Load()
-	if before != nil {
-		now.Since = before.Since
-	}
-	p.stalled.Store(now)
-	return r.err != nil && (before == nil || before.Err == nil || before.Class != now.Class)
+	tell = !s.told && now.Sub(s.Since) >= p.window
+	s.told = s.told || tell
+	return tell
+}
+
+// unstall forgets why p got nothing: it is owed nothing, or it is away.
+func (p *peer) unstall() {
+	p.stalls.Lock()
+	defer p.stalls.Unlock()
+	p.stalls.stall = stall{}
+}
+
+// stalled returns why p gets nothing of what it is owed.
+func (p *peer) stalled() resilient.HandBackStatus {
+	p.stalls.Lock()
+	defer p.stalls.Unlock()
+	return p.stalls.HandBackStatus
 }
 
 // step is what was done for one key.

@@ -58,8 +58,8 @@ func (f *KV) Status() resilient.Status {
 		m.Name = p.name
 		o := f.backlog.count(p.i)
 		m.Owed = o.writes
-		if s := p.stalled.Load(); s != nil && o != (owing{}) {
-			m.HandBack = *s
+		if o != (owing{}) {
+			m.HandBack = p.stalled()
 		}
 		m.Drained = f.route.standing(p.i).drained
 		st.InFlight += m.InFlight

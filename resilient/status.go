@@ -46,8 +46,9 @@ type Status struct {
 	Members    []Status
 }
 
-// HandBackStatus says why a member does not get the writes that it is owed. It
-// is zero while the member gets some, is owed none, or has not been tried.
+// HandBackStatus says why a member does not get the writes that it is owed though
+// its health checks are good. It is zero while the member gets some, is owed
+// none, or has not been tried.
 type HandBackStatus struct {
 	Since  time.Time // since when it has got nothing
 	Reason string    // why, in constant words

@@ -242,14 +242,14 @@ func (j *journal) Size() (keys int, bytes int64) {
 // what the first did.
 func (j *journal) Close(clean bool) error {
 	j.once.Do(func() {
-		j.mu.Lock() // not while the disk is waited for
-		l, w := j.left, j.w
+		j.mu.Lock() // not while the disk is waited for: Status goes on
+		l, w, gone := j.left, j.w, j.closed
 		j.left, j.closed = nil, true
 		j.mu.Unlock()
 		if l != nil {
 			l.release() // as it was found
 		}
-		if w == nil {
+		if w == nil || gone {
 			return
 		}
 		if err := w.close(clean); err != nil {

@@ -250,3 +250,21 @@ func TestNoErrorShowsAKeyOrAValue(t *testing.T) {
 		require.NotContains(t, err.Error(), "SECRET")
 	}
 }
+
+func TestStatusSaysThatAJournalIsFullForAsLongAsWhatItRefusedDoesNotFit(t *testing.T) {
+	j, _ := open(t, newPath(t), Config{MaxKeys: 1, MaxBytes: 10})
+	require.Zero(t, j.Status())
+	require.NoError(t, j.Put(set("k", "v", 1)))
+	require.Zero(t, j.Status(), "full, and nobody was refused")
+	require.ErrorIs(t, j.Reserve(1, 2), failover.ErrJournalFull)
+	st := j.Status()
+	require.Equal(t, resilient.JournalFull, st.State)
+	require.ErrorIs(t, j.Reserve(1, 2), failover.ErrJournalFull)
+	require.Equal(t, st, j.Status())
+	require.NoError(t, j.Forget(set("k", "", 1)))
+	require.Zero(t, j.Status())
+	require.ErrorIs(t, j.Reserve(0, 11), failover.ErrJournalFull)
+	require.Equal(t, resilient.JournalFull, j.Status().State, "too large a value")
+	require.NoError(t, j.Close(true))
+	require.Zero(t, j.Status())
+}
