@@ -33,8 +33,11 @@ func (f *KV) attend(p *peer) {
 // care does for p what is due, and returns when to look again if nothing
 // happens until then; 0 = never.
 func (f *KV) care(p *peer) time.Duration {
+	if f.backlog.count(p.i) == (owing{}) {
+		p.unstall()
+	}
 	st := f.route.standing(p.i)
-	if st.drained || st.state == breaker.Open {
+	if st.drained && !p.repairing.Load() || st.state == breaker.Open {
 		return 0
 	}
 	if !st.suspect.IsZero() {
@@ -43,7 +46,8 @@ func (f *KV) care(p *peer) time.Duration {
 			return p.window / 8
 		}
 	}
-	for due := f.backlog.due(p.i); len(due) > 0; due = f.backlog.due(p.i) {
+	var again time.Duration
+	for due := f.backlog.due(p.i); len(due) > 0 && !st.drained && again == 0; due = f.backlog.due(p.i) {
 		workers := handBackWorkers
 		if p.m.Store().State() == breaker.HalfOpen {
 			due, workers = due[:min(len(due), maxTrials)], 1 // its breaker lets a few through
@@ -52,15 +56,18 @@ func (f *KV) care(p *peer) time.Duration {
 		if pass.waits {
 			f.proveQuiet(f.ctx, p)
 		}
-		if pass.waits || pass.err != nil || pass.handed+pass.cleaned == 0 || f.ctx.Err() != nil {
+		if pass.stopped() {
 			return p.window / 8
+		}
+		if pass.waits || pass.err != nil || pass.handed+pass.cleaned == 0 || f.ctx.Err() != nil {
+			again = p.window / 8
 		}
 	}
 	if p.m.Store().State() == breaker.HalfOpen {
-		f.try(p)
-		return p.window / 8
+		f.try(p) // also where nothing of what it is owed can be sent
+		again = p.window / 8
 	}
-	return 0
+	return again
 }
 
 // proveQuiet has p checked if there is no recent good check of it: without one
@@ -84,6 +91,7 @@ func (f *KV) ask(ctx context.Context, p *peer) {
 // checked takes note of a health check of p.
 func (f *KV) checked(p *peer, began time.Time, c resilient.Check) {
 	if c.Err != nil {
+		p.unstall()
 		return
 	}
 	p.quieting.good(began, time.Now())
@@ -101,21 +109,52 @@ const trialKey = "holdfast-trial"
 const maxTrials = 16
 
 // try makes the trial calls that close a half-open breaker: a group does not
-// send its callers to a member that may be away.
+// send its callers to a member that may be away. Once a good one has brought the
+// breaker no nearer, it is health checks that have opened it and that close it:
+// no more are made until it has moved.
 func (f *KV) try(p *peer) {
 	for range maxTrials {
-		if p.m.Store().State() != breaker.HalfOpen {
+		before := p.m.Store().Breaker().Status()
+		if before.State != breaker.HalfOpen || before.Generation == p.proven.Load() || !f.trial(p) {
 			return
 		}
-		err := errExited
-		done := make(chan struct{})
-		f.work.Go(func() {
-			defer close(done) // also when the store ends the goroutine
-			_, err = p.m.GetRaw(f.ctx, trialKey)
-		})
-		<-done
-		if c := classOf(err); c != resilient.OK && c != resilient.Missing {
+		after := p.m.Store().Breaker().Status()
+		if after.Generation == before.Generation && after.Trials == before.Trials {
+			p.proven.Store(before.Generation)
 			return
 		}
 	}
+}
+
+// trial makes one trial call and reports whether p answered it. One that
+// outlasts what p's Timeout allows goes on alone, and is the last until it has
+// ended.
+func (f *KV) trial(p *peer) bool {
+	if !p.onTrial.CompareAndSwap(false, true) {
+		return false
+	}
+	result := make(chan error, 1)
+	f.work.Go(func() {
+		err := errExited // if the store ends the goroutine
+		defer func() {
+			p.onTrial.Store(false)
+			result <- err
+		}()
+		_, err = p.m.GetRaw(f.ctx, trialKey)
+	})
+	var overtime <-chan time.Time
+	if limit := p.m.Timeout(resilient.OpGet); limit > 0 {
+		timer := time.NewTimer(limit + answerSlack)
+		defer timer.Stop()
+		overtime = timer.C
+	}
+	select {
+	case err := <-result:
+		c := classOf(err)
+		return c == resilient.OK || c == resilient.Missing
+	case <-overtime:
+		f.doubt(p, resilient.ErrTimeout)
+	case <-f.ctx.Done():
+	}
+	return false
 }

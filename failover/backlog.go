@@ -25,7 +25,7 @@ type backlogItem struct {
 	size   int64
 	owed   Members
 	remove Members
-	since  time.Time // when a version of the key was first owed
+	since  time.Time // when the key began to be owed
 	at     *list.Element
 	in     *list.List
 }
@@ -36,7 +36,7 @@ func newBacklog(members int) *backlog {
 
 // set lists what e asks for. prev is the item of the version before, or of e
 // itself, whose place e keeps; nil if there is none. It returns e's item, nil
-// if it asks for nothing.
+// if it asks for nothing. The key's lock is held.
 func (b *backlog) set(prev *backlogItem, e *entry, now time.Time) *backlogItem {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -62,7 +62,7 @@ func (b *backlog) set(prev *backlogItem, e *entry, now time.Time) *backlogItem {
 		return nil
 	}
 	if it.in == nil {
-		it.in, it.at, it.since = in, in.PushBack(it), now
+		it.in, it.at, it.since = in, in.PushBack(it), e.began(now)
 	}
 	return it
 }

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,7 +11,8 @@ import (
 // Discard forgets what a member is owed, on the operator's word: it is lost
 // there. The member may then lack keys or have old values: its misses are no
 // answers any more, not even with Config.Complete. Discard tells one Lost event
-// and returns how many writes were given up; with an error, those before it.
+// and returns how many writes were given up; with an error, those before it. It
+// is refused while the member is being rebuilt.
 func (f *KV) Discard(member string) (lost int, err error) {
 	p, err := f.named(member)
 	if err != nil {
@@ -19,6 +21,10 @@ func (f *KV) Discard(member string) (lost int, err error) {
 	if f.closing.Load() {
 		return 0, resilient.ErrClosed
 	}
+	if !p.repairing.CompareAndSwap(false, true) {
+		return 0, fmt.Errorf("failover: discard: %s is being rebuilt, or given up, already", member)
+	}
+	defer p.repairing.Store(false)
 	due := f.backlog.due(p.i)
 	if len(due) == 0 {
 		return 0, nil
@@ -29,6 +35,7 @@ func (f *KV) Discard(member string) (lost int, err error) {
 		}
 		p.complete.Store(false)
 	}
+	defer p.nudge()
 	for _, key := range due {
 		var did bool
 		if did, err = f.discardKey(p, key); err != nil {
@@ -59,11 +66,14 @@ func (f *KV) discardKey(p *peer, key string) (write bool, err error) {
 		return false, nil
 	}
 	write = e.owed.has(p.i)
-	after := Record{Key: key, Owed: e.owed.without(p.i), Remove: e.remove.without(p.i), Seq: f.seq.Add(1)}
+	after := Record{Key: key, Owed: e.owed.without(p.i), Remove: e.remove.without(p.i), Seq: f.seq.Add(1), Since: e.since}
 	if after.Owed != 0 {
 		after.Value, after.Delete = e.value, e.delete
 	}
 	if err := f.journal.Put(after); err != nil {
+		if !errors.Is(err, resilient.ErrRefused) {
+			e.seq, e.kept = after.Seq, recorded{} // it may be durable: whoever forgets the key must remove it
+		}
 		return false, fmt.Errorf("failover: discard: %w", err)
 	}
 	s.mu.Lock()

@@ -12,7 +12,7 @@ import (
 
 // Flush hands back now what members are owed, and waits for what has to wait.
 // It returns nil only if nothing is owed, removals of copies included; else an
-// error that says to whom, at ctx's end at the latest.
+// error that says to whom, at ctx's end at the latest, or resilient.ErrClosed.
 func (f *KV) Flush(ctx context.Context) error {
 	if f.closing.Load() {
 		return resilient.ErrClosed
@@ -31,6 +31,8 @@ func (f *KV) flush(ctx context.Context) error {
 		}
 		select {
 		case <-time.After(minQuiet / 8):
+		case <-f.ctx.Done():
+			return resilient.ErrClosed
 		case <-ctx.Done():
 			return fmt.Errorf("failover: owed to %s: %w", f.allOwed(), ctx.Err())
 		}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfastkv/holdfast/breaker"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -19,6 +20,14 @@ const handBackWorkers = 4
 // waits for the key. After that the call goes on without the lock, as one that
 // a write has left behind.
 const lockHold = 20 * time.Millisecond
+
+// Why a member gets nothing of what it is owed, for Status.
+const (
+	stallWaits    = "waits until earlier calls can no longer take effect"
+	stallUnwanted = "the member does not take some of it"
+	stallRefused  = "the member refused it"
+	stallFailed   = "the member failed"
+)
 
 // Errors of a pass: the member was taken out by the operator; the member does
 // not take a value that the others took.
@@ -34,6 +43,9 @@ type pass struct {
 	waits   bool  // some keys cannot be handed back yet
 	err     error // the member refused, failed or hung: the pass was stopped
 }
+
+// stopped reports whether the member has just been asked in vain.
+func (p pass) stopped() bool { return p.err != nil && !errors.Is(p.err, errUnwanted) }
 
 // handBack hands the keys that are due at p back to it, in their order.
 func (f *KV) handBack(ctx context.Context, p *peer, keys []string, workers int) pass {
@@ -72,15 +84,86 @@ func (f *KV) handBack(ctx context.Context, p *peer, keys []string, workers int) 
 	} else if never.Load() {
 		r.err = errUnwanted
 	}
-	if r.handed > 0 && f.cfg.Observer != nil {
+	tell := f.stall(ctx, p, r)
+	if (r.handed > 0 || tell) && f.cfg.Observer != nil {
 		_, _, oldest := f.backlog.total()
-		e := resilient.Event{Kind: resilient.KindHandedBack, Time: time.Now(), Store: p.name, Count: r.handed, Err: r.err}
+		e := resilient.Event{Kind: resilient.KindHandedBack, Time: time.Now(), Store: p.name, Count: r.handed, Class: r.class(), Err: r.err}
 		if !oldest.IsZero() {
 			e.Age = e.Time.Sub(oldest)
 		}
 		f.tell(ctx, e)
 	}
 	return r
+}
+
+// class is that of r's error.
+func (p pass) class() resilient.Class {
+	if errors.Is(p.err, errUnwanted) {
+		return resilient.Invalid
+	}
+	return classOf(p.err)
+}
+
+// stall is why a member gets nothing of what it is owed.
+type stall struct {
+	resilient.HandBackStatus
+	told bool // an event has told of this class of error
+}
+
+// stall takes note of whether p gets on, as r shows. It reports whether that p
+// gets nothing is to be told: once per class of error, and not before p's window
+// is over, so that an outage which health checks have yet to find tells of
+// itself alone. A pass that its caller, an operator or the breaker has ended
+// shows nothing.
+func (f *KV) stall(ctx context.Context, p *peer, r pass) (tell bool) {
+	p.stalls.Lock()
+	defer p.stalls.Unlock()
+	s := &p.stalls.stall
+	switch {
+	case r.handed+r.cleaned > 0:
+		*s = stall{}
+		return false
+	case ctx.Err() != nil, f.ctx.Err() != nil, r.err == nil && !r.waits,
+		errors.Is(r.err, errDrained), errors.Is(r.err, breaker.ErrOpen), errors.Is(r.err, resilient.ErrClosed):
+		return false
+	}
+	now := time.Now()
+	if s.Since.IsZero() {
+		s.Since = now
+	}
+	if r.err == nil { // also after a call that failed: what that said stands
+		if s.Err == nil {
+			s.Reason = stallWaits
+		}
+		return false
+	}
+	s.told = s.told && s.Class == r.class()
+	s.Class, s.Err = r.class(), r.err
+	switch {
+	case errors.Is(r.err, errUnwanted):
+		s.Reason = stallUnwanted
+	case refused(r.err):
+		s.Reason = stallRefused
+	default:
+		s.Reason = stallFailed
+	}
+	tell = !s.told && now.Sub(s.Since) >= p.window
+	s.told = s.told || tell
+	return tell
+}
+
+// unstall forgets why p got nothing: it is owed nothing, or it is away.
+func (p *peer) unstall() {
+	p.stalls.Lock()
+	defer p.stalls.Unlock()
+	p.stalls.stall = stall{}
+}
+
+// stalled returns why p gets nothing of what it is owed.
+func (p *peer) stalled() resilient.HandBackStatus {
+	p.stalls.Lock()
+	defer p.stalls.Unlock()
+	return p.stalls.HandBackStatus
 }
 
 // step is what was done for one key.
@@ -113,6 +196,10 @@ func (f *KV) handBackKey(ctx context.Context, p *peer, key string) (step, error)
 	s := f.overlay.stripe(key)
 	if err := s.lock(ctx); err != nil {
 		return gone, err
+	}
+	if f.ctx.Err() != nil {
+		s.unlock()
+		return gone, resilient.ErrClosed
 	}
 	t, did := f.taskOf(s, p, key)
 	if t == nil {

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"math/bits"
 	"sync"
+	"time"
+
+	"github.com/holdfastkv/holdfast/resilient"
 )
 
 // Journal keeps for a group what its members are owed: for each key that some
@@ -38,6 +41,9 @@ type Journal interface {
 	// Note keeps a fact of the group's own under a name, in place of the last;
 	// nil removes it. It is durable when Note returns nil.
 	Note(name string, fact []byte) error
+	// Status says what keeps the journal from taking records, from what it knows
+	// already: it waits for no disk.
+	Status() resilient.JournalStatus
 	// Size returns what the records take, reservations not counted.
 	Size() (keys int, bytes int64)
 	// Close ends the journal's use. clean says that no call was cut short.
@@ -58,6 +64,9 @@ type Record struct {
 	Intent bool
 	// Seq tells the records of one key apart: a newer one has a greater Seq.
 	Seq uint64
+	// Since is when the key began to be owed: newer versions keep it until
+	// nobody is owed the key any more.
+	Since time.Time
 }
 
 // Empty reports whether the record asks for nothing.
@@ -118,6 +127,14 @@ type memoryJournal struct {
 	bytes         int64           // sum of sizes
 	reservedKeys  int
 	reservedBytes int64
+	refused       refusal // the latest for want of room
+}
+
+// refusal is what a journal had no room for, and since when it has had none.
+type refusal struct {
+	keys  int
+	bytes int64
+	since time.Time // zero = never
 }
 
 // kept is what a memoryJournal knows of a record.
@@ -141,12 +158,35 @@ func (j *memoryJournal) Durable() bool { return false }
 func (j *memoryJournal) Reserve(keys int, bytes int64) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if len(j.kept)+j.reservedKeys+keys > j.maxKeys || j.bytes+j.reservedBytes+bytes > j.maxBytes {
+	if !j.fitsLocked(keys, bytes) {
+		since := time.Now()
+		if j.fullLocked() {
+			since = j.refused.since
+		}
+		j.refused = refusal{keys, bytes, since}
 		return ErrJournalFull
 	}
 	j.reservedKeys += keys
 	j.reservedBytes += bytes
 	return nil
+}
+
+func (j *memoryJournal) fitsLocked(keys int, bytes int64) bool {
+	return len(j.kept)+j.reservedKeys+keys <= j.maxKeys && j.bytes+j.reservedBytes+bytes <= j.maxBytes
+}
+
+// fullLocked reports whether what was refused last would be refused still.
+func (j *memoryJournal) fullLocked() bool {
+	return !j.refused.since.IsZero() && !j.fitsLocked(j.refused.keys, j.refused.bytes)
+}
+
+func (j *memoryJournal) Status() resilient.JournalStatus {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.fullLocked() {
+		return resilient.JournalStatus{State: resilient.JournalFull, Since: j.refused.since}
+	}
+	return resilient.JournalStatus{}
 }
 
 func (j *memoryJournal) Release(keys int, bytes int64) {

@@ -155,10 +155,11 @@ func (j *diskJournal) Open(names []string) (failover.Recovery, error) {
 	return left, nil
 }
 
-func (j *diskJournal) Durable() bool            { return true }
-func (j *diskJournal) Reserve(int, int64) error { return nil }
-func (j *diskJournal) Release(int, int64)       {}
-func (j *diskJournal) Size() (int, int64)       { return len(j.d.recs), 0 }
+func (j *diskJournal) Durable() bool                        { return true }
+func (j *diskJournal) Reserve(int, int64) error             { return nil }
+func (j *diskJournal) Release(int, int64)                   {}
+func (j *diskJournal) Status() (st resilient.JournalStatus) { return st }
+func (j *diskJournal) Size() (int, int64)                   { return len(j.d.recs), 0 }
 
 func (j *diskJournal) named(set failover.Members) (names []string) {
 	for i, name := range j.names {

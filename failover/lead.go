@@ -122,10 +122,15 @@ func (w *spread) intend(entries []*entry) error {
 func (f *KV) put(entries []*entry, intent bool) error {
 	var changed []*entry
 	var recs []Record
+	var now time.Time
 	for _, e := range entries {
 		if e.idle() || e.kept == (recorded{e.owed, e.remove}) {
 			continue
 		}
+		if now.IsZero() {
+			now = time.Now()
+		}
+		e.began(now)
 		r := e.record(f.seq.Add(1))
 		r.Intent = intent
 		changed, recs = append(changed, e), append(recs, r)
@@ -148,7 +153,7 @@ func (f *KV) put(entries []*entry, intent bool) error {
 
 // record returns the record of e as it stands now.
 func (e *entry) record(seq uint64) Record {
-	r := Record{Key: e.key, Owed: e.owed, Remove: e.remove, Seq: seq}
+	r := Record{Key: e.key, Owed: e.owed, Remove: e.remove, Seq: seq, Since: e.since}
 	if e.owed != 0 {
 		r.Value, r.Delete = e.value, e.delete
 	}

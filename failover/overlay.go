@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/holdfastkv/holdfast/resilient"
 )
@@ -54,8 +55,9 @@ type entry struct {
 	taints  taints        // of all versions of the key; nil = none
 	listed  *backlogItem  // its place among what is owed
 
-	seq  uint64   // of the last record put for the key, of this version or an older one; 0 = none
-	kept recorded // what the journal certainly has of this version
+	seq   uint64    // of the last record put for the key, of this version or an older one; 0 = none
+	kept  recorded  // what the journal certainly has of this version
+	since time.Time // when the key began to be owed; zero = not known to be yet
 }
 
 // recorded is what a record says besides the version.
@@ -216,6 +218,18 @@ func (o *overlay) restore(e *entry) *entry {
 	}
 	s.m[e.key] = e.prev
 	return e.prev
+}
+
+// began returns when e's key began to be owed: with the version before, if that
+// is owed still, else now. The key's lock is held.
+func (e *entry) began(now time.Time) time.Time {
+	if e.since.IsZero() {
+		e.since = now
+		if e.prev != nil && e.prev.owed != 0 && !e.prev.since.IsZero() {
+			e.since = e.prev.since
+		}
+	}
+	return e.since
 }
 
 // dropLocked removes e, which no member is owed any more.

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,12 +23,18 @@ type peer struct {
 	joinedAt time.Time
 	// window is how long after a good health check an ambiguous call may still
 	// take effect.
-	window     time.Duration
-	quieting   quieting
-	drained    atomic.Bool   // by the operator
-	rebuilding atomic.Bool   // Rebuild is at work
-	behind     atomic.Int32  // calls that writes no longer wait for
-	wake       chan struct{} // tells the hand-back that something has changed
+	window    time.Duration
+	quieting  quieting
+	drained   atomic.Bool   // by the operator
+	repairing atomic.Bool   // Rebuild or Discard is at work
+	onTrial   atomic.Bool   // a trial call is under way
+	proven    atomic.Uint64 // the breaker's generation in which trials are of no more use; 0 = none
+	behind    atomic.Int32  // calls that writes no longer wait for
+	stalls    struct {
+		sync.Mutex // guards stall
+		stall
+	}
+	wake chan struct{} // tells the hand-back that something has changed
 }
 
 // maxBehind is how many calls at one member may have been left behind by their

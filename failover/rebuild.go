@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/holdfastkv/holdfast/breaker"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -17,8 +18,10 @@ const rebuildWorkers = 4
 
 // Rebuild makes a member of a mirror a full copy of the first one, under load:
 // it copies what the first has and removes what it has not. The member's misses
-// are no answers until that is done. progress, if not nil, is told now and then
-// how many keys are done, on the caller's goroutine. What Rebuild has copied when
+// are no answers until that is done. A member that is drained is rebuilt too: it
+// gets what is copied and nothing else, and is whole when it is released.
+// progress, if not nil, is told now and then how many keys are done, on the
+// caller's goroutine; if it panics, Rebuild fails. What Rebuild has copied when
 // it fails or ctx ends stays; called again, it goes through all keys again but
 // sends only what differs. It holds the keys of both members in memory.
 func (f *KV) Rebuild(ctx context.Context, member string, progress func(done int)) error {
@@ -33,10 +36,10 @@ func (f *KV) Rebuild(ctx context.Context, member string, progress func(done int)
 	case p.i == 0:
 		return fmt.Errorf("failover: rebuild: %s is the first member, which the others are rebuilt from", member)
 	}
-	if !p.rebuilding.CompareAndSwap(false, true) {
-		return fmt.Errorf("failover: rebuild: %s is being rebuilt already", member)
+	if !p.repairing.CompareAndSwap(false, true) {
+		return fmt.Errorf("failover: rebuild: %s is being rebuilt, or given up, already", member)
 	}
-	defer p.rebuilding.Store(false)
+	defer p.repairing.Store(false)
 	ctx, cancel := context.WithCancel(unsigned(ctx))
 	defer cancel()
 	defer context.AfterFunc(f.ctx, cancel)() // Close ends it
@@ -59,17 +62,17 @@ type rebuild struct {
 
 func (r *rebuild) run(ctx context.Context) error {
 	f, p := r.f, r.p
+	if err := r.source(); err != nil { // before anything is changed
+		return err
+	}
 	if err := f.journal.Note(incomplete+p.name, []byte{1}); err != nil {
 		return err
 	}
 	p.complete.Store(false)
-	switch {
-	case p.drained.Load():
-		return errDrained
-	case !r.first.complete.Load():
-		return errors.New("what the first member was owed has been discarded: it is no source")
-	}
 	if err := r.awaitQuiet(ctx); err != nil {
+		return err
+	}
+	if err := r.awaitTrials(ctx); err != nil {
 		return err
 	}
 	if err := r.oweAll(ctx); err != nil {
@@ -91,6 +94,31 @@ func (r *rebuild) run(ctx context.Context) error {
 		return err
 	}
 	p.complete.Store(true)
+	return nil
+}
+
+// source returns why the first member cannot be copied from.
+func (r *rebuild) source() error {
+	switch {
+	case r.first.drained.Load():
+		return fmt.Errorf("the first member, which it is rebuilt from: %w", errDrained)
+	case !r.first.complete.Load():
+		return errors.New("what the first member was owed has been discarded: it is no source")
+	}
+	return nil
+}
+
+// awaitTrials waits while p's breaker lets only a few calls through. While it is
+// being rebuilt a drained member gets its trial calls too.
+func (r *rebuild) awaitTrials(ctx context.Context) error {
+	for r.p.m.Store().State() == breaker.HalfOpen {
+		r.p.nudge()
+		select {
+		case <-time.After(r.p.window / 8):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	return nil
 }
 
@@ -168,13 +196,13 @@ func (r *rebuild) each(ctx context.Context, keys []string) error {
 		wg.Wait()
 		close(ended)
 	}()
-	r.tell(ended)
+	r.tell(ended, cancel)
 	return context.Cause(ctx)
 }
 
 // tell tells of progress, on the goroutine that Rebuild was called on, until
-// ended is closed.
-func (r *rebuild) tell(ended <-chan struct{}) {
+// ended is closed. A panic of progress goes to fail.
+func (r *rebuild) tell(ended <-chan struct{}, fail func(error)) {
 	for over := false; !over; {
 		select {
 		case <-r.tick:
@@ -183,9 +211,18 @@ func (r *rebuild) tell(ended <-chan struct{}) {
 		}
 		if done := r.done.Load() / 100 * 100; done > r.told && r.progress != nil {
 			r.told = done
-			r.progress(int(done))
+			r.report(int(done), fail)
 		}
 	}
+}
+
+func (r *rebuild) report(done int, fail func(error)) {
+	defer func() {
+		if v := recover(); v != nil {
+			fail(&resilient.PanicError{Value: v})
+		}
+	}()
+	r.progress(done)
 }
 
 // key makes p equal to the first member at one key, under its lock. A key that
@@ -209,6 +246,9 @@ func (r *rebuild) key(ctx context.Context, key string) error {
 
 // copy gives p what the first member has under key, if that differs.
 func (r *rebuild) copy(ctx context.Context, key string) error {
+	if err := r.source(); err != nil { // the first has been drained or given up since
+		return err
+	}
 	want, err := get(ctx, r.first, key)
 	if err != nil {
 		return err

@@ -115,9 +115,9 @@ func TestRebuildIsRefusedWhereItHasNoMeaning(t *testing.T) {
 	inRig(t, 2, incompleteMirror, func(r *rig) {
 		require.ErrorContains(t, r.kv.Rebuild(r.ctx, "nobody", nil), "nobody")
 		require.ErrorContains(t, r.kv.Rebuild(r.ctx, r.name(0), nil), "first member")
-		require.NoError(t, r.kv.Drain(r.name(1)))
+		require.NoError(t, r.kv.Drain(r.name(0)))
 		require.ErrorContains(t, r.kv.Rebuild(r.ctx, r.name(1), nil), "drained")
-		require.NoError(t, r.kv.Release(r.name(1)))
+		require.NoError(t, r.kv.Release(r.name(0)))
 		r.faults[0].Latency(100 * time.Millisecond)
 		go func() { _ = r.kv.Rebuild(r.ctx, r.name(1), nil) }()
 		time.Sleep(10 * time.Millisecond)

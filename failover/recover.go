@@ -3,6 +3,7 @@ package failover
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -23,7 +24,7 @@ const strict = "strict"
 // in the journal, and of all keys if it had no time to close.
 func (f *KV) takeOver(left Recovery) error {
 	all, now := allMembers(len(f.peers)), time.Now()
-	for _, r := range left.Records {
+	for _, r := range oldestFirst(left.Records, now) {
 		e, err := f.taken(r, all)
 		if err != nil {
 			return err
@@ -68,9 +69,23 @@ func (f *KV) takeOver(left Recovery) error {
 	return nil
 }
 
+// oldestFirst returns the records in the order in which their keys began to be
+// owed. What does not say when, or says that it is yet to be because somebody
+// has set the clock, began now.
+func oldestFirst(recs []Record, now time.Time) []Record {
+	recs = slices.Clone(recs)
+	for i, r := range recs {
+		if r.Since.IsZero() || r.Since.After(now) {
+			recs[i].Since = now
+		}
+	}
+	slices.SortStableFunc(recs, func(a, b Record) int { return a.Since.Compare(b.Since) })
+	return recs
+}
+
 // taken returns the entry of a record, as this group's mode has it.
 func (f *KV) taken(r Record, all Members) (*entry, error) {
-	e := &entry{key: r.Key, value: r.Value, delete: r.Delete, decided: true, seq: r.Seq}
+	e := &entry{key: r.Key, value: r.Value, delete: r.Delete, decided: true, seq: r.Seq, since: r.Since}
 	e.owed, e.remove = r.Owed&all, r.Remove&all
 	e.kept = recorded{e.owed, e.remove}
 	switch {

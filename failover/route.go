@@ -185,13 +185,16 @@ func (r *route) isSuspect(i int) bool {
 	return !r.members[i].suspect.IsZero()
 }
 
-// drain takes member i out, or lets it in again.
+// drain takes member i out, or lets it in again: its peer knows too.
 func (r *route) drain(i int, out bool) {
 	reason := "drained by the operator"
 	if !out {
 		reason = "released by the operator"
 	}
-	r.update(reason, func(_ time.Time, m []standing) { m[i].drained = out })
+	r.update(reason, func(_ time.Time, m []standing) {
+		m[i].drained = out
+		r.peers[i].drained.Store(out) // here, lest two operators at once leave them apart
+	})
 }
 
 // failback ends every hold.

@@ -128,9 +128,10 @@ func (j *simJournal) Open([]string) (failover.Recovery, error) {
 	return r, nil
 }
 
-func (j *simJournal) Durable() bool            { return true }
-func (j *simJournal) Reserve(int, int64) error { return nil }
-func (j *simJournal) Release(int, int64)       {}
+func (j *simJournal) Durable() bool                        { return true }
+func (j *simJournal) Status() (st resilient.JournalStatus) { return st }
+func (j *simJournal) Reserve(int, int64) error             { return nil }
+func (j *simJournal) Release(int, int64)                   {}
 
 func (j *simJournal) Put(r ...failover.Record) error {
 	return j.write(2*time.Millisecond, func() { j.d.putLocked(r) })

@@ -51,11 +51,16 @@ func (f *KV) Status() resilient.Status {
 	st := resilient.Status{Name: f.cfg.Name, Kind: "failover", Active: f.Active()}
 	st.Owed, st.OwedBytes, st.OldestOwed = f.backlog.total()
 	st.Since, st.Reason = f.since()
+	st.Journal = f.journal.Status()
 	serving := 0
 	for _, p := range f.peers {
 		m := p.m.Store().Status()
 		m.Name = p.name
-		m.Owed = f.backlog.count(p.i).writes
+		o := f.backlog.count(p.i)
+		m.Owed = o.writes
+		if o != (owing{}) {
+			m.HandBack = p.stalled()
+		}
 		m.Drained = f.route.standing(p.i).drained
 		st.InFlight += m.InFlight
 		st.Members = append(st.Members, m)
@@ -67,7 +72,7 @@ func (f *KV) Status() resilient.Status {
 	switch {
 	case serving == 0 || f.closing.Load():
 		st.Condition = resilient.Down
-	case st.Owed > 0 || st.Active != f.peers[0].name || serving < len(f.peers):
+	case st.Journal.State != "" || st.Owed > 0 || st.Active != f.peers[0].name || serving < len(f.peers):
 		st.Condition = resilient.Degraded
 	default:
 		st.Condition = resilient.Up
@@ -119,7 +124,6 @@ func (f *KV) drain(member string, out bool) error {
 	if err != nil {
 		return err
 	}
-	p.drained.Store(out)
 	f.route.drain(p.i, out)
 	p.nudge()
 	return nil

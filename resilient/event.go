@@ -16,7 +16,7 @@ const (
 	KindChange                 // a breaker changed its state
 	KindSwitch                 // a group serves from another member
 	KindOwed                   // a write is owed to a member
-	KindHandedBack             // a hand-back pass ended
+	KindHandedBack             // a hand-back pass ended: it has delivered some, or has come to deliver nothing
 	KindStale                  // a cache answered in place of the store
 	KindLost                   // a write was given up
 )

@@ -40,9 +40,36 @@ type Status struct {
 	Owed       int    // writes that members have not got yet
 	OwedBytes  int64
 	OldestOwed time.Time
-	InFlight   int // calls under way
+	HandBack   HandBackStatus // member of a group: why it does not get what it is owed
+	Journal    JournalStatus  // group: what keeps it from keeping what is owed
+	InFlight   int            // calls under way
 	Members    []Status
 }
+
+// HandBackStatus says why a member does not get the writes that it is owed though
+// its health checks are good. It is zero while the member gets some, is owed
+// none, or has not been tried.
+type HandBackStatus struct {
+	Since  time.Time // since when it has got nothing
+	Reason string    // why, in constant words
+	Class  Class     // of the latest error; OK if there is none and it has to wait
+	Err    error     // the latest; nil if it has to wait
+}
+
+// JournalStatus says what is wrong with the journal of a group. It is zero while
+// the journal takes records.
+type JournalStatus struct {
+	State string    // JournalFull, JournalRefusing or JournalRecovering; "" = it takes records
+	Since time.Time // when State was entered
+	Err   error     // the latest error; nil if it is full
+}
+
+// The states of a journal that does not take all records.
+const (
+	JournalFull       = "full"       // it had no room for a write, and has none still: such writes are refused
+	JournalRefusing   = "refusing"   // its latest change failed and left it as it was
+	JournalRecovering = "recovering" // a change failed, its file is being made anew, and all are refused until that succeeds
+)
 
 // Reporter is implemented by everything that has a Status.
 type Reporter interface{ Status() Status }

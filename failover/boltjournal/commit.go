@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"syscall"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -56,7 +55,7 @@ func (p *plan) empty() bool { return len(p.recs)+len(p.notes) == 0 }
 // plan works out what the changes of group, one after the other, come to. Only
 // the writer's goroutine changes the contents, so it may read them unlocked.
 func (w *writer) plan(group []*change) *plan {
-	c, now := w.mu.c, time.Now()
+	c := w.mu.c
 	p := &plan{recs: map[string]*item{}, notes: map[string]*note{}}
 	current := func(key string) *item {
 		if it, ok := p.recs[key]; ok {
@@ -72,12 +71,8 @@ func (w *writer) plan(group []*change) *plan {
 			old := current(r.Key)
 			switch {
 			case !r.Empty():
-				it := &item{rec: r, since: now}
-				if old != nil {
-					it.since = old.since
-				}
-				*it = it.sealed()
-				p.recs[r.Key] = it
+				it := item{rec: r}.sealed()
+				p.recs[r.Key] = &it
 			case old != nil:
 				p.recs[r.Key] = nil
 			}

@@ -62,7 +62,7 @@ func intactOrAnError(tb testing.TB, want *contents, b []byte, what string) (refu
 
 func sameItem(a, b item) bool {
 	r, q := a.rec, b.rec
-	return a.since.Equal(b.since) && bytes.Equal(r.Value, q.Value) && r.Key == q.Key && r.Delete == q.Delete &&
+	return r.Since.Equal(q.Since) && bytes.Equal(r.Value, q.Value) && r.Key == q.Key && r.Delete == q.Delete &&
 		r.Owed == q.Owed && r.Remove == q.Remove && r.Intent == q.Intent && r.Seq == q.Seq
 }
 

@@ -42,9 +42,8 @@ type sums struct{ recs, notes uint64 }
 
 // item is a record as it is kept.
 type item struct {
-	rec   failover.Record
-	since time.Time // when its key got a record that has been replaced only since
-	sum   uint32
+	rec failover.Record
+	sum uint32
 }
 
 func (it item) size() int64 { return int64(len(it.rec.Key) + len(it.rec.Value)) }
@@ -114,7 +113,7 @@ func unsealed(key string, b []byte) (rest []byte, sum uint32, err error) {
 	return b[4:], sum, nil
 }
 
-// A record is its checksum, Seq, since, Owed, Remove, flags and the value.
+// A record is its checksum, Seq, Since, Owed, Remove, flags and the value.
 const recordHead = 4 + 4*8 + 1
 
 const (
@@ -127,7 +126,7 @@ func (it item) head() []byte {
 	r := it.rec
 	b := make([]byte, 0, recordHead-4)
 	b = binary.LittleEndian.AppendUint64(b, r.Seq)
-	b = binary.LittleEndian.AppendUint64(b, uint64(it.since.UnixNano()))
+	b = binary.LittleEndian.AppendUint64(b, uint64(nanos(r.Since)))
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.Owed))
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.Remove))
 	var flags byte
@@ -138,6 +137,22 @@ func (it item) head() []byte {
 		flags |= flagIntent
 	}
 	return append(b, flags)
+}
+
+// nanos is a time as it is in the file; 0 is the zero time.
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// sinceNanos returns the time that nanos made n of.
+func sinceNanos(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n)
 }
 
 // sealed returns it with its checksum.
@@ -174,9 +189,9 @@ func decodeItem(key, b []byte) (item, error) {
 			Remove: failover.Members(binary.LittleEndian.Uint64(b[24:])),
 			Delete: flags&flagDelete != 0,
 			Intent: flags&flagIntent != 0,
+			Since:  sinceNanos(int64(binary.LittleEndian.Uint64(b[8:]))), //#nosec G115 -- the same bits
 		},
-		since: time.Unix(0, int64(binary.LittleEndian.Uint64(b[8:]))), //#nosec G115 -- the same bits
-		sum:   sum,
+		sum: sum,
 	}
 	if !it.rec.Delete && it.rec.Owed != 0 {
 		it.rec.Value = append([]byte{}, b[33:]...)

@@ -16,7 +16,7 @@ type Report struct {
 	Keys    int       // records
 	Bytes   int64     // their keys and values, as Config.MaxBytes counts them
 	Intents int       // records of writes that were not known to be decided
-	Oldest  time.Time // since when a key has had a record; zero = there is none
+	Oldest  time.Time // since when a key has been owed; zero = none is
 	Owing   []Owing   // per member, the most wanted first
 	Notes   []string  // names of the group's notes, sorted
 	Records []Entry   // oldest first
@@ -71,7 +71,7 @@ func inspect(path string, deadline time.Time) (*contents, error) {
 // owed.
 func (c *contents) oldestFirst() []item {
 	return slices.SortedFunc(maps.Values(c.recs), func(a, b item) int {
-		return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.rec.Seq, b.rec.Seq))
+		return cmp.Or(a.rec.Since.Compare(b.rec.Since), cmp.Compare(a.rec.Seq, b.rec.Seq))
 	})
 }
 
@@ -85,7 +85,7 @@ func (c *contents) report() Report {
 	}
 	for _, it := range c.oldestFirst() {
 		rec := it.rec
-		e := Entry{Key: rec.Key, Size: len(rec.Value), Delete: rec.Delete, Intent: rec.Intent, Since: it.since, Seq: rec.Seq}
+		e := Entry{Key: rec.Key, Size: len(rec.Value), Delete: rec.Delete, Intent: rec.Intent, Since: rec.Since, Seq: rec.Seq}
 		for i, name := range c.names {
 			bit := failover.Members(1) << i
 			if rec.Owed&bit != 0 {

@@ -17,10 +17,10 @@ func TestS11_InspectReportsEverythingButValues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, _ := open(t, path, Config{})
 		first := time.Now()
-		require.NoError(t, j.Put(failover.Record{Key: "x", Value: []byte("12345"), Owed: memberB, Remove: memberA, Intent: true, Seq: 1}))
+		require.NoError(t, j.Put(failover.Record{Key: "x", Value: []byte("12345"), Owed: memberB, Remove: memberA, Intent: true, Seq: 1, Since: first}))
 		time.Sleep(time.Hour)
-		require.NoError(t, j.Put(failover.Record{Key: "x", Value: []byte("123"), Owed: memberB, Remove: memberA, Intent: true, Seq: 2}))
-		require.NoError(t, j.Put(failover.Record{Key: "a", Delete: true, Owed: memberA | memberB, Seq: 3}))
+		require.NoError(t, j.Put(failover.Record{Key: "x", Value: []byte("123"), Owed: memberB, Remove: memberA, Intent: true, Seq: 2, Since: first}))
+		require.NoError(t, j.Put(failover.Record{Key: "a", Delete: true, Owed: memberA | memberB, Seq: 3, Since: time.Now()}))
 		require.NoError(t, j.Note("note", []byte("1")))
 		require.NoError(t, j.Close(false))
 		want := Report{

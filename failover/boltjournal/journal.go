@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/holdfastkv/holdfast/failover"
 	"github.com/holdfastkv/holdfast/resilient"
@@ -23,8 +24,15 @@ type journal struct {
 		keys  int
 		bytes int64
 	}
-	closed   bool
-	closeErr error
+	refusal struct { // the latest for want of room
+		keys  int
+		bytes int64
+		since time.Time // since when there has been none; zero = never
+	}
+	closed bool
+
+	once     sync.Once
+	closeErr error // what Close returns, once it has run
 }
 
 // Open claims the journal in the file at path and reads it; nothing is written
@@ -119,14 +127,42 @@ func (j *journal) Reserve(keys int, bytes int64) error {
 	if err != nil {
 		return err
 	}
-	haveKeys, haveBytes := w.size()
-	if j.cfg.MaxKeys >= 0 && keys > 0 && haveKeys+j.reserved.keys+keys > j.cfg.MaxKeys ||
-		j.cfg.MaxBytes >= 0 && bytes > 0 && haveBytes+j.reserved.bytes+bytes > j.cfg.MaxBytes {
+	if !j.fitsLocked(w, keys, bytes) {
+		if !j.fullLocked(w) {
+			j.refusal.since = time.Now()
+		}
+		j.refusal.keys, j.refusal.bytes = keys, bytes
 		return failover.ErrJournalFull
 	}
 	j.reserved.keys += keys
 	j.reserved.bytes += bytes
 	return nil
+}
+
+func (j *journal) fitsLocked(w *writer, keys int, bytes int64) bool {
+	haveKeys, haveBytes := w.size()
+	return (j.cfg.MaxKeys < 0 || keys <= 0 || haveKeys+j.reserved.keys+keys <= j.cfg.MaxKeys) &&
+		(j.cfg.MaxBytes < 0 || bytes <= 0 || haveBytes+j.reserved.bytes+bytes <= j.cfg.MaxBytes)
+}
+
+// fullLocked reports whether what was refused last would be refused still.
+func (j *journal) fullLocked(w *writer) bool {
+	return !j.refusal.since.IsZero() && !j.fitsLocked(w, j.refusal.keys, j.refusal.bytes)
+}
+
+// Status says what keeps the journal from taking records. It waits for no disk.
+func (j *journal) Status() resilient.JournalStatus {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	w, err := j.writerLocked()
+	if err != nil {
+		return resilient.JournalStatus{}
+	}
+	st := w.status()
+	if st.State == "" && j.fullLocked(w) {
+		st = resilient.JournalStatus{State: resilient.JournalFull, Since: j.refusal.since}
+	}
+	return st
 }
 
 // Release gives room back.
@@ -205,20 +241,20 @@ func (j *journal) Size() (keys int, bytes int64) {
 // refused. clean goes into the file. A second Close does nothing and returns
 // what the first did.
 func (j *journal) Close(clean bool) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.closed {
-		return j.closeErr
-	}
-	j.closed = true
-	if j.left != nil {
-		j.left.release() // as it was found
-		j.left = nil
-	}
-	if j.w != nil {
-		if err := j.w.close(clean); err != nil {
+	j.once.Do(func() {
+		j.mu.Lock() // not while the disk is waited for: Status goes on
+		l, w, gone := j.left, j.w, j.closed
+		j.left, j.closed = nil, true
+		j.mu.Unlock()
+		if l != nil {
+			l.release() // as it was found
+		}
+		if w == nil || gone {
+			return
+		}
+		if err := w.close(clean); err != nil {
 			j.closeErr = cannot("close", j.path, err)
 		}
-	}
+	})
 	return j.closeErr
 }

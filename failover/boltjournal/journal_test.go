@@ -3,6 +3,7 @@ package boltjournal
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,8 +30,9 @@ func TestWhatWasPutIsThereAfterReopeningByteForByte(t *testing.T) {
 		{Key: "removal", Remove: memberB, Seq: 5},
 		{Key: "large \x00\xff", Value: bytes.Repeat([]byte("x"), 1<<20), Owed: memberA, Seq: 1 << 63},
 	}
-	for _, r := range recs {
-		require.NoError(t, j.Put(r))
+	for i := range recs {
+		recs[i].Since = time.Unix(1, int64(i))
+		require.NoError(t, j.Put(recs[i]))
 	}
 	left := reopened(t, j, true)
 	require.Equal(t, recs, left.Records)
@@ -39,7 +41,12 @@ func TestWhatWasPutIsThereAfterReopeningByteForByte(t *testing.T) {
 func TestRecordsComeBackInTheOrderInWhichTheirKeysWereFirstOwed(t *testing.T) {
 	j, _ := open(t, newPath(t), Config{})
 	for i, key := range []string{"c", "a", "d", "b", "a"} { // a is replaced: it keeps its place
-		require.NoError(t, j.Put(set(key, "v", uint64(i))))
+		r := set(key, "v", uint64(i))
+		r.Since = time.Unix(int64(i), 0)
+		if i == 4 {
+			r.Since = time.Unix(1, 0)
+		}
+		require.NoError(t, j.Put(r))
 	}
 	var order []string
 	for _, r := range reopened(t, j, true).Records {
@@ -242,4 +249,22 @@ func TestS11_NoErrorShowsAKeyOrAValue(t *testing.T) {
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), "SECRET")
 	}
+}
+
+func TestStatusSaysThatAJournalIsFullForAsLongAsWhatItRefusedDoesNotFit(t *testing.T) {
+	j, _ := open(t, newPath(t), Config{MaxKeys: 1, MaxBytes: 10})
+	require.Zero(t, j.Status())
+	require.NoError(t, j.Put(set("k", "v", 1)))
+	require.Zero(t, j.Status(), "full, and nobody was refused")
+	require.ErrorIs(t, j.Reserve(1, 2), failover.ErrJournalFull)
+	st := j.Status()
+	require.Equal(t, resilient.JournalFull, st.State)
+	require.ErrorIs(t, j.Reserve(1, 2), failover.ErrJournalFull)
+	require.Equal(t, st, j.Status())
+	require.NoError(t, j.Forget(set("k", "", 1)))
+	require.Zero(t, j.Status())
+	require.ErrorIs(t, j.Reserve(0, 11), failover.ErrJournalFull)
+	require.Equal(t, resilient.JournalFull, j.Status().State, "too large a value")
+	require.NoError(t, j.Close(true))
+	require.Zero(t, j.Status())
 }

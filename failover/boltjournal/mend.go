@@ -3,6 +3,8 @@ package boltjournal
 import (
 	"fmt"
 	"time"
+
+	"github.com/holdfastkv/holdfast/resilient"
 )
 
 // The pauses between attempts to make a new file.
@@ -18,6 +20,7 @@ func (w *writer) poison(cause error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.mu.failed = w.j.refused(fmt.Errorf("a write failed and the file is being made anew: %w", cause))
+	w.troubledLocked(resilient.JournalRecovering, cause)
 	finish(w.mu.queue, w.mu.failed)
 	w.mu.queue = nil
 }
@@ -26,12 +29,14 @@ func (w *writer) poison(cause error) {
 // lets changes in again. It reports false if Close came first.
 func (w *writer) mend() bool {
 	for pause := mendPause; ; pause = min(2*pause, maxMendPause) {
-		if w.renew() == nil {
+		err := w.renew()
+		if err == nil {
 			w.mu.Lock()
-			w.mu.failed = nil
+			w.mu.failed, w.mu.trouble = nil, resilient.JournalStatus{}
 			w.mu.Unlock()
 			return true
 		}
+		w.troubled(resilient.JournalRecovering, err)
 		select {
 		case <-time.After(pause):
 		case <-w.stop:

@@ -42,6 +42,7 @@ type writer struct {
 		expected int       // how many are to be queued before add wakes the writer
 		closed   bool
 		failed   error // refuses everything while the file is in doubt
+		trouble  resilient.JournalStatus
 		c        *contents
 	}
 }
@@ -60,6 +61,27 @@ func (w *writer) size() (keys int, bytes int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.mu.c.recs), w.mu.c.bytes
+}
+
+func (w *writer) status() resilient.JournalStatus {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.mu.trouble
+}
+
+// troubled notes that the journal is in the given state, because of err.
+func (w *writer) troubled(state string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.troubledLocked(state, err)
+}
+
+func (w *writer) troubledLocked(state string, err error) {
+	t := &w.mu.trouble
+	if t.State != state {
+		t.State, t.Since = state, time.Now()
+	}
+	t.Err = err
 }
 
 // add queues c.
@@ -185,6 +207,8 @@ func (w *writer) round(group []*change) {
 	}
 	if !certain || !lacksSpace(err) {
 		w.poison(err)
+	} else {
+		w.troubled(resilient.JournalRefusing, err)
 	}
 	if certain {
 		finish(group, w.j.refused(err))
@@ -197,6 +221,7 @@ func (w *writer) round(group []*change) {
 func (w *writer) adopt(p *plan) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.mu.trouble = resilient.JournalStatus{}
 	for key, it := range p.recs {
 		if it == nil {
 			w.mu.c.remove(key)

@@ -41,6 +41,8 @@
 //	holdfast.journal.entry.count      updowncounter  {entry}
 //	holdfast.journal.size             updowncounter  By
 //	holdfast.journal.oldest_entry.age gauge          s
+//	holdfast.journal.status           updowncounter  1
+//	holdfast.backend.stalled.age      gauge          s
 //	holdfast.bulkhead.call.active     updowncounter  {call}
 //
 // There is no db.client.operation.duration: that is for the instrumentation of

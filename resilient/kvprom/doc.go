@@ -9,7 +9,7 @@
 // is watched. All series of a store or a group exist, at zero, from the moment
 // that it is watched, or that its first event is told; those of failovers need
 // Watch, which knows the members. A store adds about 80 series (630 lines of a
-// scrape: a histogram is 9 to 12), a group of two 190 (910 lines), and 43 (390
+// scrape: a histogram is 9 to 12), a group of two 196 (916 lines), and 43 (390
 // lines) are there whatever is watched.
 //
 // # Metrics
@@ -41,6 +41,8 @@
 //	holdfast_journal_entry_count              gauge      group
 //	holdfast_journal_size_bytes               gauge      group
 //	holdfast_journal_oldest_entry_age_seconds gauge      group
+//	holdfast_journal_status                   gauge      group,journal_state
+//	holdfast_backend_stalled_age_seconds      gauge      group,backend
 //	holdfast_bulkhead_call_active             gauge      group,backend
 //
 // What they mean:
@@ -71,8 +73,8 @@
 //     automatic, manual or drain.
 //   - journal_appends: writes that came to be owed to the member, by call and
 //     member. journal_replays: those handed back (applied), and the passes of
-//     hand-back that the member stopped after it had taken some (failed).
-//     journal_sync_duration: how long the journal took to keep a write that is
+//     hand-back that the member stopped (failed): after it had taken some, and
+//     the first in which it took none. journal_sync_duration: how long the journal took to keep a write that is
 //     owed; once for each member that is owed it.
 //   - writes_lost: owed writes that were given up. reason is closed (Close, and
 //     the journal does not outlive the process) or discarded (by the operator).
@@ -85,6 +87,10 @@
 //   - backend_owed: writes that the member has not got yet. journal_entry_count
 //     and journal_size: keys that any member has not got, and the bytes of keys
 //     and values. journal_oldest_entry_age: for how long the oldest has waited.
+//   - journal_status: 1 for ok, full (it had no room for a write, and has none
+//     still), refusing (its latest change failed) or recovering (its file is
+//     being made anew). backend_stalled_age: for how long the member has got
+//     nothing of what it is owed though it is not away; 0 while it gets on.
 //   - bulkhead_call_active: calls under way, those left behind included.
 //
 // Stores of the same name, in the same group or in none, share their series:

@@ -21,7 +21,7 @@
 //	Info   group serves from a more wanted member       the same, on its way back
 //	Info   write is owed                                a write that a member has not got
 //	Info   owed writes handed back                      a pass of hand-back
-//	Warn   hand-back stopped                            the same, if the member refused or failed
+//	Warn   hand-back stopped                            the same, if the member refused or failed; without count if it took nothing
 //	Warn   stale answer                                 a call that a cache answered
 //	Error  writes lost                                  owed writes that were given up
 //

@@ -90,6 +90,10 @@ func attributes(e *resilient.Event) []slog.Attr {
 		a = append(a, slog.String("op", e.Op.String()), slog.String("error_class", e.Class.String()), slog.Duration("dur", e.Duration))
 	case resilient.KindProbe:
 		a = append(a, slog.String("error_class", e.Class.String()), slog.Duration("dur", e.Duration))
+	case resilient.KindHandedBack:
+		if e.Class != resilient.OK {
+			a = append(a, slog.String("error_class", e.Class.String()))
+		}
 	case resilient.KindOwed:
 		a = append(a, slog.String("op", e.Op.String()), slog.Duration("dur", e.Duration))
 	case resilient.KindStale:

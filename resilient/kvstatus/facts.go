@@ -35,6 +35,9 @@ func verdict(st *resilient.Status) string {
 			said += ", and owes writes to others"
 		}
 	}
+	if st.Journal.State != "" {
+		said += ". The journal " + journalWords(&st.Journal)
+	}
 	if st.ReadOnly {
 		said += ". No writes are taken"
 	}
@@ -86,7 +89,32 @@ func (p *Page) groupFacts(st *resilient.Status, now time.Time) []factView {
 	if !since.IsZero() {
 		sinceFact = factView{Question: "Since", Answer: clock(since, now), More: span(now.Sub(since))}
 	}
-	return []factView{{Question: "Serves", Answer: serves, Alarm: down}, sinceFact, {Question: "Why", Answer: why}, owed}
+	facts := []factView{{Question: "Serves", Answer: serves, Alarm: down}, sinceFact, {Question: "Why", Answer: why}, owed}
+	if j := &st.Journal; j.State != "" {
+		facts = append(facts, factView{Question: "Journal", Answer: join(journalWords(j), p.words(j.Err)), More: span(now.Sub(j.Since)), Alarm: true})
+	}
+	return facts
+}
+
+// journalWords says what is wrong with a journal.
+func journalWords(j *resilient.JournalStatus) string {
+	switch j.State {
+	case resilient.JournalFull:
+		return "is full"
+	case resilient.JournalRefusing:
+		return "cannot be written to"
+	case resilient.JournalRecovering:
+		return "has failed and is being made anew"
+	}
+	return "is " + clip(j.State)
+}
+
+// stallFact says why a member gets nothing of what it is owed.
+func (p *Page) stallFact(h *resilient.HandBackStatus, now time.Time) factView {
+	return factView{
+		Question: "Hand-back", Answer: join(clip(h.Reason), classOf(h), p.words(h.Err)),
+		More: "nothing for " + span(now.Sub(h.Since)), Alarm: h.Class != resilient.OK,
+	}
 }
 
 func (p *Page) checkFact(st *resilient.Status, now time.Time) factView {

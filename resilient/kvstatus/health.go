@@ -154,6 +154,7 @@ func (p *Page) readable(st resilient.Status, level int) resilient.Status {
 	if err := st.LastProbe.Err; err != nil {
 		st.LastProbe.Err = shown(p.fault(err))
 	}
+	st.HandBack.Err, st.Journal.Err = p.spoken(st.HandBack.Err), p.spoken(st.Journal.Err)
 	members := st.Members
 	st.Members = nil
 	if level > depth {
@@ -163,6 +164,20 @@ func (p *Page) readable(st resilient.Status, level int) resilient.Status {
 		st.Members = append(st.Members, p.readable(members[i], level+1))
 	}
 	return st
+}
+
+// spoken returns err as it is shown, nil if it is not.
+func (p *Page) spoken(err error) error {
+	if text := p.text(err); text != "" {
+		return shown(text)
+	}
+	return nil
+}
+
+// words returns what spoken has made of an error.
+func (p *Page) words(err error) string {
+	s, _ := err.(shown) //nolint:errorlint // it wraps nothing
+	return string(s)
 }
 
 // fault returns what is shown of a health check's error: its class, and its text

@@ -32,10 +32,27 @@ type storeJSON struct {
 	Owed       int         `json:"owed"`
 	OwedBytes  int64       `json:"owed_bytes,omitempty"`
 	OldestOwed *time.Time  `json:"oldest_owed,omitempty"`
+	HandBack   *stallJSON  `json:"hand_back,omitempty"` // why it gets nothing of what it is owed
+	Journal    *troubleJS  `json:"journal,omitempty"`   // what is wrong with it
 	InFlight   int         `json:"in_flight"`
 	LastCheck  *checkedJS  `json:"last_check,omitempty"`
 	Calls      callsJSON   `json:"calls"`
 	Members    []storeJSON `json:"members,omitempty"`
+}
+
+// stallJSON is a hand-back that does not get on.
+type stallJSON struct {
+	Since  *time.Time `json:"since,omitempty"`
+	Reason string     `json:"reason"`
+	Class  string     `json:"class,omitempty"` // of the latest error
+	Error  string     `json:"error,omitempty"`
+}
+
+// troubleJS is a journal that does not take all records.
+type troubleJS struct {
+	State string     `json:"state"`
+	Since *time.Time `json:"since,omitempty"`
+	Error string     `json:"error,omitempty"`
 }
 
 // checkedJS is a health check.
@@ -109,6 +126,12 @@ func (p *Page) storeJSON(st *resilient.Status, group string, known bool, now tim
 	if c := st.LastProbe; !c.Time.IsZero() {
 		s.LastCheck = &checkedJS{Time: c.Time.UTC(), LatencyMS: milliseconds(c.Latency), Slow: c.Slow, Error: p.fault(c.Err)}
 	}
+	if h := st.HandBack; !h.Since.IsZero() {
+		s.HandBack = &stallJSON{Since: moment(h.Since), Reason: clip(h.Reason), Class: classOf(&h), Error: p.words(h.Err)}
+	}
+	if j := st.Journal; j.State != "" {
+		s.Journal = &troubleJS{State: clip(j.State), Since: moment(j.Since), Error: p.words(j.Err)}
+	}
 	var total sum
 	if r := p.records.find(sourceOf(st, group)); r != nil {
 		total = r.calls.between(now.Unix(), recentSeconds)
@@ -120,6 +143,14 @@ func (p *Page) storeJSON(st *resilient.Status, group string, known bool, now tim
 		}
 	}
 	return s
+}
+
+// classOf returns the class of a hand-back's latest error, "" if it has none.
+func classOf(h *resilient.HandBackStatus) string {
+	if h.Class == resilient.OK {
+		return ""
+	}
+	return h.Class.String()
 }
 
 func (s *sum) json() callsJSON {
@@ -145,7 +176,7 @@ func (n *entry) json() eventJSON {
 		Time: n.at.UTC(), Kind: n.kind.String(), Group: n.group, Store: n.store, From: n.from, To: n.to, Reason: n.reason,
 		Slow: n.slow, Count: n.count, Error: n.text,
 	}
-	if n.kind == resilient.KindProbe {
+	if n.kind == resilient.KindProbe || n.stopped() {
 		e.Class = n.class.String()
 	}
 	if n.runs {

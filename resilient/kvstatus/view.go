@@ -202,6 +202,9 @@ func (p *Page) member(f flat, top *resilient.Status, switches []turn, known bool
 			owed = factView{Question: "Owed", Answer: counted(st.Owed, "write", "writes"), Alarm: true}
 		}
 		m.Facts = append(m.Facts, owed)
+		if h := &st.HandBack; !h.Since.IsZero() {
+			m.Facts = append(m.Facts, p.stallFact(h, now))
+		}
 	}
 	m.Facts = append(m.Facts, factView{Question: "In flight", Answer: counted(st.InFlight, "call", "calls")})
 	rec := p.records.find(sourceOf(st, f.group))

@@ -122,8 +122,8 @@ func (n *entry) what() string {
 		return fmt.Sprintf("%s missed %s", n.store, counted(n.times.Load(), "write", "writes"))
 	case resilient.KindHandedBack:
 		s = fmt.Sprintf("%s handed back to %s", counted(n.times.Load(), "owed write", "owed writes"), n.store)
-		if !n.runs {
-			s += ", then it stopped"
+		if n.stopped() {
+			s = fmt.Sprintf("%s handed back to %s, then it stopped: %s", counted(n.count, "owed write", "owed writes"), n.store, n.class)
 		}
 	case resilient.KindStale:
 		return fmt.Sprintf("the cache answered %s in place of %s", counted(n.times.Load(), "call", "calls"), n.store)
@@ -142,6 +142,9 @@ func (n *entry) what() string {
 	}
 	return s
 }
+
+// stopped reports whether a pass of hand-back ended with an error.
+func (n *entry) stopped() bool { return n.kind == resilient.KindHandedBack && !n.runs }
 
 func (n *entry) switched() string {
 	switch {
@@ -183,6 +186,10 @@ func (n *entry) weight() string {
 		}
 	case resilient.KindOwed, resilient.KindStale:
 		return "warn"
+	case resilient.KindHandedBack:
+		if n.stopped() {
+			return "warn"
+		}
 	}
 	return ""
 }

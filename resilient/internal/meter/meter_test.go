@@ -278,3 +278,32 @@ func TestSourcesAreFoundHoweverManyThereAre(t *testing.T) {
 		require.Same(t, s, m.of(strings.Repeat("g", i/4), "s", role(i%4)))
 	}
 }
+
+// fixed is a Reporter that always says the same.
+type fixed resilient.Status
+
+func (f fixed) Status() resilient.Status { return resilient.Status(f) }
+
+func TestTheJournalsStateAndAStalledHandBackAreRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for state, word := range map[string]string{"": "ok", "full": "full", "refusing": "refusing", "recovering": "recovering", "canary": ""} {
+			m := New(ledger{})
+			st := fixed{Name: "g", Journal: resilient.JournalStatus{State: state}, Members: []resilient.Status{
+				{Name: "a", HandBack: resilient.HandBackStatus{Since: time.Now().Add(-time.Minute)}}, {Name: "b"},
+			}}
+			m.Watch(&st)
+			var holds []string
+			stalled := map[string]float64{}
+			for _, r := range m.Read() {
+				if r.ID == JournalStatus && r.Value == 1 {
+					holds = append(holds, r.Values[1])
+				}
+				if r.ID == StalledAge {
+					stalled[r.Values[1]] = r.Value
+				}
+			}
+			require.Equal(t, word, strings.Join(holds, " "))
+			require.Equal(t, map[string]float64{"a": 60, "b": 0}, stalled)
+		}
+	})
+}

@@ -41,6 +41,8 @@ const (
 	JournalEntries
 	JournalSize
 	JournalOldest
+	JournalStatus
+	StalledAge
 	InFlight
 
 	metricCount
@@ -56,6 +58,7 @@ const (
 	labelBreakerState = "holdfast.breaker.state"
 	labelStateFrom    = "holdfast.breaker.state.from"
 	labelStateTo      = "holdfast.breaker.state.to"
+	labelJournalState = "holdfast.journal.state"
 	labelState        = "holdfast.backend.state"
 	labelFrom         = "holdfast.failover.from"
 	labelTo           = "holdfast.failover.to"
@@ -205,6 +208,14 @@ var metrics = [metricCount]Metric{
 	JournalOldest: {
 		"holdfast.journal.oldest_entry.age", KindGauge, "s", "For how long the oldest owed write has been owed.",
 		[]string{labelGroup}, nil,
+	},
+	JournalStatus: {
+		"holdfast.journal.status", KindUpDownCounter, "1", "1 for the state that the journal is in.",
+		[]string{labelGroup, labelJournalState}, nil,
+	},
+	StalledAge: {
+		"holdfast.backend.stalled.age", KindGauge, "s", "For how long the member has got nothing of what it is owed though it is not away.",
+		[]string{labelGroup, labelBackend}, nil,
 	},
 	InFlight: {
 		"holdfast.bulkhead.call.active", KindUpDownCounter, "{call}", "Calls under way.",

@@ -179,6 +179,7 @@ func (r *readings) group(name string, st *resilient.Status, condition resilient.
 		r.add(float64(st.Owed), JournalEntries, name)
 		r.add(float64(st.OwedBytes), JournalSize, name)
 		r.add(age.Seconds(), JournalOldest, name)
+		r.oneOf(journalState(st.Journal.State), journalStates[:], JournalStatus, name)
 	}
 	for i := range st.Members {
 		member := &st.Members[i]
@@ -186,6 +187,11 @@ func (r *readings) group(name string, st *resilient.Status, condition resilient.
 		r.add(one(known && member.Name != "" && member.Name == st.Active), BackendActive, name, backend)
 		if known {
 			r.add(float64(member.Owed), BackendOwed, name, backend)
+			stalled := time.Duration(0)
+			if since := member.HandBack.Since; !since.IsZero() {
+				stalled = max(0, r.now.Sub(since))
+			}
+			r.add(stalled.Seconds(), StalledAge, name, backend)
 		}
 		r.status(name, member, known, level+1)
 	}

@@ -238,3 +238,20 @@ func orNobody(name string) string {
 	}
 	return name
 }
+
+// journalStates are the states of a journal.
+var journalStates = [...]string{"ok", resilient.JournalFull, resilient.JournalRefusing, resilient.JournalRecovering}
+
+// journalState returns the word for a journal's state; "" for one that is not
+// known.
+func journalState(state string) string {
+	if state == "" {
+		return journalStates[0]
+	}
+	for _, known := range journalStates[1:] {
+		if state == known {
+			return known
+		}
+	}
+	return ""
+}

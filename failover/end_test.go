@@ -1,0 +1,62 @@
+package failover_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfastkv/holdfast/resilient"
+)
+
+func TestRegression_FlushNeverReturnsAfterClose(t *testing.T) {
+	inLives(t, 2, func(v *lives) {
+		v.begin(mirror, 0, 1)
+		v.away(1)
+		v.set("k", "v")
+		v.crash()
+		v.begin(mirror, 0, 1) // everything waits until calls of the last life are over
+		v.faults[1].Unhealthy(errors.New("sick"))
+		flushed := make(chan error, 1)
+		go func() { flushed <- v.kv.Flush(context.Background()) }()
+		time.Sleep(time.Second)
+		_ = v.kv.Close()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Len(t, flushed, 1)
+		require.Error(t, <-flushed)
+	})
+}
+
+// lateCtx is a context that does something when a call asks whether it has
+// ended.
+type lateCtx struct {
+	context.Context
+	asked func()
+}
+
+func (c lateCtx) Err() error {
+	c.asked()
+	return nil
+}
+
+func TestRegression_AWriteThatBeganJustBeforeCloseHangsForEver(t *testing.T) {
+	inRig(t, 2, nil, func(r *rig) {
+		var once atomic.Bool
+		ctx := lateCtx{context.Background(), func() {
+			if once.CompareAndSwap(false, true) {
+				require.NoError(t, r.kv.Close())
+			}
+		}}
+		written := make(chan error, 1)
+		go func() { written <- r.kv.SetRaw(ctx, "k", nil) }()
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		require.Len(t, written, 1)
+		require.ErrorIs(t, <-written, resilient.ErrClosed)
+	})
+}
