@@ -2,6 +2,7 @@ package failover_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -286,5 +287,22 @@ func TestRegression_CloseAndACloseByWhoIsToldOfAChangeWaitForEachOther(t *testin
 		case <-time.After(time.Hour):
 			require.Fail(t, "both hang")
 		}
+	})
+}
+
+func TestRegression_AConflictInPrimaryOnlySaysReadOnly(t *testing.T) {
+	conflict := fmt.Errorf("rolled back")
+	inRig(t, 2, both(primaryOnly, func(cfg *failover.Config) {
+		cfg.Member.Classify = func(err error) resilient.Class {
+			if errors.Is(err, conflict) {
+				return resilient.Conflict
+			}
+			return resilient.OK
+		}
+	}), func(r *rig) {
+		r.faults[0].FailWrites(conflict)
+		err := r.kv.SetRaw(r.ctx, "k", nil)
+		require.ErrorIs(t, err, resilient.ErrRefused)
+		require.NotErrorIs(t, err, failover.ErrReadOnly, "the first member is there")
 	})
 }
