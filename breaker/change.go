@@ -73,7 +73,7 @@ func (b *Breaker) tellOne(c Change) {
 // awaitTold waits until no OnChange runs and none is due. It does not wait when
 // the caller is inside an OnChange, which would be waiting for itself.
 func (b *Breaker) awaitTold() {
-	if insideOnChange() {
+	if InOnChange() {
 		return
 	}
 	b.mu.Lock()
@@ -87,9 +87,10 @@ func (b *Breaker) awaitTold() {
 	<-told
 }
 
-// insideOnChange reports whether this goroutine is in a call of an OnChange, of
-// any Breaker: two that close each other must not wait for each other.
-func insideOnChange() bool {
+// InOnChange reports whether the caller is in a call of an OnChange, of any
+// Breaker: two that close each other must not wait for each other, and what waits
+// for a Close must not either. It looks through the stack.
+func InOnChange() bool {
 	pcs := make([]uintptr, 64)
 	n := runtime.Callers(1, pcs)
 	for n == len(pcs) {

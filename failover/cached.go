@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,8 +46,8 @@ type Cached struct {
 	cancel  context.CancelFunc
 
 	closing atomic.Bool
-	once    sync.Once
-	closed  error // what Close returns, once it has run
+	ended   chan struct{} // closed when Close has run
+	closed  error         // what it returns; read after ended
 }
 
 var (
@@ -107,6 +106,7 @@ func newCached(kv resilient.KVWithHealth, cache resilient.KV, cfg CacheConfig, s
 	c := &Cached{
 		kv: kv, name: nameOf(kv), cfg: cfg.withDefaults(), cacheName: nameOf(cache),
 		seed: maphash.MakeSeed(), stripes: make([]cacheStripe, stripes), life: rand.Uint64(), start: time.Now(), //#nosec G404 -- an identity among processes, not a secret
+		ended: make(chan struct{}),
 	}
 	c.batch, _ = kv.(resilient.Batcher)
 	if k, ok := kv.(resilient.Classifier); ok {
@@ -164,14 +164,18 @@ func (c *Cached) Limits() resilient.Limits { return c.limits }
 
 // Close closes the store, gives values on their way to the cache up to 500 ms
 // to get there, and closes the cache. It returns what both returned; every call
-// gets the same. Later calls return ErrClosed. Close waits for its goroutines,
+// gets the same, but nil at once inside a breaker's OnChange while another is
+// under way. Later calls return ErrClosed. Close waits for its goroutines,
 // but not for a call of a cache that ignores its context.
 func (c *Cached) Close() error {
-	c.once.Do(func() {
-		c.closing.Store(true)
+	if c.closing.Swap(true) {
+		return awaitClosed(c.ended, &c.closed)
+	}
+	defer close(c.ended)
+	func() {
 		defer func() { c.closed = errors.Join(c.closed, c.closeCache()) }()
 		c.closed = closeContained(c.kv)
-	})
+	}()
 	return c.closed
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/holdfastkv/holdfast/breaker"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -19,14 +20,33 @@ const closeGrace = 2 * time.Second
 // process, Close first hands back for at most that long again; what is then
 // still owed is an error that matches ErrOwed, and a Lost event for each member.
 // Calls that do not end with their store are left behind after 2 s. Every call of
-// Close returns the same.
+// Close returns the same, but nil at once if it is made from inside a breaker's
+// OnChange, as events of changes and switches are told, while another one is
+// under way.
 func (f *KV) Close() error {
-	f.once.Do(func() { f.closed = f.close() })
+	if f.closing.Swap(true) {
+		return awaitClosed(f.ended, &f.closed)
+	}
+	defer close(f.ended)
+	f.closed = f.close()
 	return f.closed
 }
 
+// awaitClosed waits for the Close that is under way, unless that may wait for
+// the caller, and returns what it does.
+func awaitClosed(ended <-chan struct{}, err *error) error {
+	if breaker.InOnChange() {
+		select {
+		case <-ended:
+		default:
+			return nil
+		}
+	}
+	<-ended
+	return *err
+}
+
 func (f *KV) close() error {
-	f.closing.Store(true)
 	f.awaitWrites()
 	if !f.journal.Durable() {
 		f.lastChance()

@@ -31,8 +31,8 @@ type KV struct {
 	lastSwitch atomic.Pointer[switched]
 
 	closing atomic.Bool
-	once    sync.Once
-	closed  error // what Close returns, once it has run
+	ended   chan struct{} // closed when Close has run
+	closed  error         // what it returns; read after ended
 
 	ctx    context.Context // ends with Close: hand-back and what callers left
 	cancel context.CancelFunc
@@ -59,7 +59,7 @@ func New(cfg Config, members ...resilient.KVWithHealth) (*KV, error) {
 	cfg = cfg.withDefaults()
 	f := &KV{
 		cfg: cfg, backlog: newBacklog(len(members)), journal: cfg.Journal, began: time.Now(),
-		forgets: forgetter{wake: make(chan struct{}, 1)},
+		forgets: forgetter{wake: make(chan struct{}, 1)}, ended: make(chan struct{}),
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.overlay = newOverlay(f.ctx.Done())

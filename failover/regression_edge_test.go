@@ -2,6 +2,7 @@ package failover_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfastkv/holdfast/breaker"
 	"github.com/holdfastkv/holdfast/failover"
 	"github.com/holdfastkv/holdfast/resilient"
 )
@@ -258,5 +260,49 @@ func TestRegression_ATimeoutForEverIsNoTimeAtAllInAGroup(t *testing.T) {
 		require.NoError(t, r.kv.Release(r.name(1)))
 		r.rest()
 		require.Equal(t, r.name(0), r.kv.Active())
+	})
+}
+
+func TestRegression_CloseAndACloseByWhoIsToldOfAChangeWaitForEachOther(t *testing.T) {
+	var r *rig
+	var armed chan struct{}
+	inRigOf(t, 2, func(cfg *failover.Config) {
+		armed = make(chan struct{})
+		cfg.Member.Breaker.OnChange = func(c breaker.Change) {
+			if c.To == breaker.Open {
+				<-armed
+				_ = r.kv.Close()
+			}
+		}
+	}, keptOpen, func(rr *rig) {
+		r = rr
+		r.faults[0].Down()
+		time.Sleep(10 * time.Second)
+		closed := make(chan struct{})
+		go func() { defer close(closed); _ = r.kv.Close() }()
+		time.Sleep(time.Second)
+		close(armed)
+		select {
+		case <-closed:
+		case <-time.After(time.Hour):
+			require.Fail(t, "both hang")
+		}
+	})
+}
+
+func TestRegression_AConflictInPrimaryOnlySaysReadOnly(t *testing.T) {
+	conflict := fmt.Errorf("rolled back")
+	inRig(t, 2, both(primaryOnly, func(cfg *failover.Config) {
+		cfg.Member.Classify = func(err error) resilient.Class {
+			if errors.Is(err, conflict) {
+				return resilient.Conflict
+			}
+			return resilient.OK
+		}
+	}), func(r *rig) {
+		r.faults[0].FailWrites(conflict)
+		err := r.kv.SetRaw(r.ctx, "k", nil)
+		require.ErrorIs(t, err, resilient.ErrRefused)
+		require.NotErrorIs(t, err, failover.ErrReadOnly, "the first member is there")
 	})
 }

@@ -1,6 +1,10 @@
 package resilient
 
-import "time"
+import (
+	"time"
+
+	"github.com/holdfastkv/holdfast/breaker"
+)
 
 // closeGrace is how long Close waits for a health check to notice that its
 // context has ended: as long as the contract gives any call.
@@ -11,16 +15,33 @@ const closeGrace = 500 * time.Millisecond
 // under way end as the wrapped store's Close has it, and their results are
 // returned; every later call returns ErrClosed. Close takes as long as the
 // wrapped store's Close and a running Breaker.OnChange, and waits at most 500 ms
-// for a health check and not at all for a call that ignore their contexts.
+// for a health check and not at all for a call that ignore their contexts. Called
+// from inside an OnChange while another Close is under way, which may be waiting
+// for that, it returns nil at once.
 func (s *Store) Close() error {
-	s.closeOnce.Do(func() {
-		s.closeErr = errExited
-		s.closed.Store(true)
-		close(s.closing)
-		s.flight.shut()
-		defer s.rest()
-		s.closeErr = closeContained(s.kv)
-	})
+	if s.closed.Swap(true) {
+		return s.awaitClosed()
+	}
+	defer close(s.ended)
+	s.closeErr = errExited
+	close(s.closing)
+	s.flight.shut()
+	defer s.rest()
+	s.closeErr = closeContained(s.kv)
+	return s.closeErr
+}
+
+// awaitClosed waits for the Close that is under way, unless that may wait for
+// the caller.
+func (s *Store) awaitClosed() error {
+	if breaker.InOnChange() {
+		select {
+		case <-s.ended:
+		default:
+			return nil
+		}
+	}
+	<-s.ended
 	return s.closeErr
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/holdfastkv/holdfast/breaker"
 )
 
 // hollow is an error that a store returned as a nil pointer, by the classic
@@ -157,5 +159,26 @@ func TestRegression_ADetachedStoreWritesTheReceiptOfACallerWhoHasLeft(t *testing
 		receipt.Store = "mine"
 		time.Sleep(2 * time.Second)
 		require.Equal(t, "mine", receipt.Store)
+	})
+}
+
+func TestRegression_CloseAndACloseFromInsideOnChangeWaitForEachOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, armed := newFake(), make(chan struct{})
+		f.health = func(context.Context) error { return errBroken }
+		var s *Store
+		cfg := steady()
+		cfg.Breaker.OnChange = func(breaker.Change) {
+			<-armed
+			require.NoError(t, s.Close())
+		}
+		s = wrap(t, f, cfg)
+		time.Sleep(10 * time.Second)
+		closed := make(chan struct{})
+		go func() { defer close(closed); _ = s.Close() }()
+		time.Sleep(time.Second)
+		close(armed)
+		<-closed
+		require.Equal(t, 1, f.closes)
 	})
 }

@@ -2,7 +2,6 @@ package resilient
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 
 	"github.com/holdfastkv/holdfast/breaker"
@@ -34,10 +33,10 @@ type Store struct {
 	flight   flight
 	prober   *prober // nil: no probing
 
-	closed    atomic.Bool
-	closing   chan struct{} // closed by the first Close
-	closeOnce sync.Once
-	closeErr  error
+	closed   atomic.Bool
+	closing  chan struct{} // closed when the first Close begins
+	ended    chan struct{} // closed when it ends
+	closeErr error         // read after ended
 }
 
 var (
@@ -54,7 +53,7 @@ func Wrap(kv KVWithHealth, cfg Config) (*Store, error) {
 	if err := validate(kv, cfg); err != nil {
 		return nil, err
 	}
-	s := &Store{kv: kv, kind: BackendName(kv), cfg: cfg.withDefaults(), closing: make(chan struct{})}
+	s := &Store{kv: kv, kind: BackendName(kv), cfg: cfg.withDefaults(), closing: make(chan struct{}), ended: make(chan struct{})}
 	if s.cfg.Name == "" {
 		s.cfg.Name = s.kind
 	}
