@@ -1,15 +1,12 @@
 package resilient_test
 
 import (
-	"encoding/json"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -135,70 +132,4 @@ func TestGlobalStateIsFound(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, globalState(fset, file), want, source)
 	}
-}
-
-// moduleFloors are the oldest versions that may be in go.mod.
-var moduleFloors = []struct{ path, floor, why string }{
-	{"github.com/dgraph-io/badger/v4", "v4.9.6", "before 4.9.4 deleted keys come back and acknowledged writes are dropped"},
-	{"github.com/jackc/pgx/v5", "v5.12.0", "earlier ones have published security holes"},
-	{"github.com/redis/go-redis/v9", "v9.23.0", "before 9.7.3 answers can come out of order"},
-	{"github.com/sony/gobreaker/v2", "v2.4.0", "the breaker is tested against this one's transitions"},
-	{"github.com/cenkalti/backoff/v4", "v4.3.0", "the delays are tested against this one"},
-	{"go.mongodb.org/mongo-driver/v2", "v2.9.3", "the oldest that is tested"},
-	{"github.com/go-sql-driver/mysql", "v1.10.1", "the oldest whose parse errors are known to hide the password"},
-	{"go.etcd.io/etcd/client/v3", "v3.7.3", "the oldest that is tested"},
-	{"github.com/hashicorp/consul/api", "v1.34.4", "the oldest that is tested"},
-	{"go.etcd.io/bbolt", "v1.5.0", "the oldest whose errors on a full disk are tested"},
-	{"go.opentelemetry.io/otel/metric", "v1.47.0", "the oldest that is tested"},
-	{"github.com/prometheus/client_golang", "v1.25.0", "the oldest that is tested"},
-}
-
-func TestModuleFileKeepsItsFloors(t *testing.T) {
-	out, err := exec.Command("go", "mod", "edit", "-json").Output()
-	require.NoError(t, err)
-	var mod struct {
-		Go, Toolchain string
-		Require       []struct{ Path, Version string }
-		Replace       []struct{ Old struct{ Path string } }
-	}
-	require.NoError(t, json.Unmarshal(out, &mod))
-	require.Contains(t, []string{"1.26", "1.26.0"}, mod.Go, "no dependency may ask a user for a newer Go")
-	require.Empty(t, mod.Toolchain, "the user chooses the toolchain")
-	require.Empty(t, mod.Replace, "a user's build ignores replace: it would link something that was never tested")
-	require.NotEmpty(t, mod.Require)
-	for _, m := range mod.Require {
-		require.NotEqual(t, "go.mongodb.org/mongo-driver", m.Path, "version 1 of the driver is deprecated: use version 2")
-		for _, f := range moduleFloors {
-			if m.Path == f.path {
-				require.False(t, older(m.Version, f.floor), "%s %s is older than %s: %s", m.Path, m.Version, f.floor, f.why)
-			}
-		}
-	}
-}
-
-// older compares two versions of the form v1.2.3. A pre-release is older than
-// its release.
-func older(a, b string) bool {
-	numbers := func(v string) (n []int) {
-		v, _, _ = strings.Cut(strings.TrimPrefix(v, "v"), "-")
-		v, _, _ = strings.Cut(v, "+")
-		for part := range strings.SplitSeq(v, ".") {
-			i, _ := strconv.Atoi(part)
-			n = append(n, i)
-		}
-		return n
-	}
-	if c := slices.Compare(numbers(a), numbers(b)); c != 0 {
-		return c < 0
-	}
-	return strings.Contains(a, "-") && !strings.Contains(b, "-")
-}
-
-func TestOlderComparesNumbersNotText(t *testing.T) {
-	require.True(t, older("v4.9.6", "v4.10.0"))
-	require.True(t, older("v4.9.5", "v4.9.6"))
-	require.True(t, older("v4.9.6-rc.1", "v4.9.6"))
-	require.False(t, older("v4.9.6", "v4.9.6"))
-	require.False(t, older("v25.2.10+incompatible", "v25.2.9"))
-	require.False(t, older("v5.0.0", "v4.9.6"))
 }
