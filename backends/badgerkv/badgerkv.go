@@ -1,7 +1,6 @@
 package badgerkv
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -154,19 +153,6 @@ func build(db *badger.DB, disk *embedded.Disk, faults *faults, cfg Config) *KV {
 // the database allows if that is less.
 func (k *KV) Limits() resilient.Limits {
 	return resilient.Limits{MaxKey: maxKey, MaxValue: k.maxValue}
-}
-
-// enter is how every call begins: the store must be open and ctx not ended. A
-// nil error is followed by gate.Leave.
-func (k *KV) enter(ctx context.Context) error {
-	if err := k.gate.Enter(); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		k.gate.Leave()
-		return err
-	}
-	return nil
 }
 
 // Close refuses new calls, waits for those in progress and for a running

@@ -20,7 +20,7 @@ const canaryTTL = time.Minute
 // Config.Canary it also writes a key of the library's own. Its cost does not
 // depend on how much is stored. It looks at ctx only before it begins.
 func (k *KV) Health(ctx context.Context) error {
-	if err := k.enter(ctx); err != nil {
+	if err := k.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer k.gate.Leave()

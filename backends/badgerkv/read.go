@@ -15,7 +15,7 @@ import (
 // GetRaw returns a copy of the value of key. It looks at ctx only before it
 // begins.
 func (k *KV) GetRaw(ctx context.Context, key string) ([]byte, error) {
-	if err := k.enter(ctx); err != nil {
+	if err := k.gate.Admit(ctx); err != nil {
 		return nil, err
 	}
 	defer k.gate.Leave()
@@ -39,7 +39,7 @@ func (k *KV) GetRaw(ctx context.Context, key string) ([]byte, error) {
 // List returns the keys with prefix, of one moment, without reading values. It
 // looks at ctx every 128 keys.
 func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
-	if err := k.enter(ctx); err != nil {
+	if err := k.gate.Admit(ctx); err != nil {
 		return nil, err
 	}
 	defer k.gate.Leave()
@@ -68,7 +68,7 @@ func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
 // BatchGetRaw returns copies of the values that are there, all of one moment.
 // It looks at ctx every 128 keys.
 func (k *KV) BatchGetRaw(ctx context.Context, keys []string) (map[string][]byte, error) {
-	if err := k.enter(ctx); err != nil {
+	if err := k.gate.Admit(ctx); err != nil {
 		return nil, err
 	}
 	defer k.gate.Leave()

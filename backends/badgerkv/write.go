@@ -12,7 +12,7 @@ import (
 // SetRaw stores value, which is not read any more once SetRaw has returned. It
 // looks at ctx only before it begins.
 func (k *KV) SetRaw(ctx context.Context, key string, value []byte) error {
-	if err := k.enter(ctx); err != nil {
+	if err := k.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer k.gate.Leave()
@@ -24,7 +24,7 @@ func (k *KV) SetRaw(ctx context.Context, key string, value []byte) error {
 
 // Delete removes key. It looks at ctx only before it begins.
 func (k *KV) Delete(ctx context.Context, key string) error {
-	if err := k.enter(ctx); err != nil {
+	if err := k.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer k.gate.Leave()
@@ -38,7 +38,7 @@ func (k *KV) Delete(ctx context.Context, key string) error {
 // that does not fit into one transaction (2.4 MiB or some 26,000 keys with what
 // Open sets) is not atomic. It looks at ctx between two transactions.
 func (k *KV) BatchSetRaw(ctx context.Context, kv map[string][]byte) error {
-	if err := k.enter(ctx); err != nil {
+	if err := k.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer k.gate.Leave()
@@ -55,7 +55,7 @@ func (k *KV) BatchSetRaw(ctx context.Context, kv map[string][]byte) error {
 // BatchDelete removes all keys; what BatchSetRaw says about transactions and
 // ctx holds here too.
 func (k *KV) BatchDelete(ctx context.Context, keys []string) error {
-	if err := k.enter(ctx); err != nil {
+	if err := k.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer k.gate.Leave()

@@ -1,7 +1,6 @@
 package boltkv
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -200,19 +199,6 @@ func (k *KV) makeBucket() error {
 // Limits returns 512 bytes for keys and Config.MaxValue for values.
 func (k *KV) Limits() resilient.Limits {
 	return resilient.Limits{MaxKey: maxKey, MaxValue: k.cfg.MaxValue}
-}
-
-// enter is how every call begins: the store must be open and ctx not ended. A
-// nil error is followed by gate.Leave.
-func (k *KV) enter(ctx context.Context) error {
-	if err := k.gate.Enter(); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		k.gate.Leave()
-		return err
-	}
-	return nil
 }
 
 // Close refuses new calls, ends the writes that have not been taken into a

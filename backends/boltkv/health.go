@@ -13,7 +13,7 @@ import (
 // Config.Canary it also commits an empty transaction. Its cost does not depend
 // on how much is stored.
 func (k *KV) Health(ctx context.Context) error {
-	if err := k.enter(ctx); err != nil {
+	if err := k.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer k.gate.Leave()

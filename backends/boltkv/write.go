@@ -15,7 +15,7 @@ import (
 // at once with an error that matches ctx's and resilient.ErrAmbiguous, while
 // the commit goes on.
 func (k *KV) SetRaw(ctx context.Context, key string, value []byte) error {
-	if err := k.enter(ctx); err != nil {
+	if err := k.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer k.gate.Leave()
@@ -27,7 +27,7 @@ func (k *KV) SetRaw(ctx context.Context, key string, value []byte) error {
 
 // Delete removes key; what SetRaw says about ctx and commits holds here too.
 func (k *KV) Delete(ctx context.Context, key string) error {
-	if err := k.enter(ctx); err != nil {
+	if err := k.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer k.gate.Leave()
@@ -40,7 +40,7 @@ func (k *KV) Delete(ctx context.Context, key string) error {
 // BatchSetRaw stores copies of all values in one transaction of its own: all
 // of them or none. What SetRaw says about ctx holds here too.
 func (k *KV) BatchSetRaw(ctx context.Context, kv map[string][]byte) error {
-	if err := k.enter(ctx); err != nil {
+	if err := k.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer k.gate.Leave()
@@ -57,7 +57,7 @@ func (k *KV) BatchSetRaw(ctx context.Context, kv map[string][]byte) error {
 // BatchDelete removes all keys in one transaction of its own: all of them or
 // none. What SetRaw says about ctx holds here too.
 func (k *KV) BatchDelete(ctx context.Context, keys []string) error {
-	if err := k.enter(ctx); err != nil {
+	if err := k.gate.Admit(ctx); err != nil {
 		return err
 	}
 	defer k.gate.Leave()

@@ -37,11 +37,7 @@ func newLanes(gate *guard.Gate, opts *redis.Options, cfg Config) *lanes {
 // enter does without a context that ends with the gate, which would cost more
 // than all else beside the driver: shut closes the connections.
 func (l *lanes) enter(ctx context.Context, limit time.Duration) (context.Context, func(), error) {
-	if err := l.gate.Enter(); err != nil {
-		return nil, nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		l.gate.Leave()
+	if err := l.gate.Admit(ctx); err != nil {
 		return nil, nil, err
 	}
 	if _, ok := ctx.Deadline(); ok || limit <= 0 {

@@ -14,11 +14,7 @@ import (
 // cause resilient.ErrTimeout after limit if the caller has set no deadline;
 // limit <= 0 is none. A nil error is followed by leave.
 func (g *Gate) Inside(ctx context.Context, limit time.Duration) (call context.Context, leave func(), err error) {
-	if err := g.Enter(); err != nil {
-		return nil, nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		g.Leave()
+	if err := g.Admit(ctx); err != nil {
 		return nil, nil, err
 	}
 	endLimit := func() {}

@@ -40,6 +40,20 @@ func (g *Gate) Enter() error {
 	return nil
 }
 
+// Admit is how a call begins: it lets the call in if ctx has not ended, and
+// returns resilient.ErrClosed or else ctx's error. A nil error is followed by
+// Leave.
+func (g *Gate) Admit(ctx context.Context) error {
+	if err := g.Enter(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		g.Leave()
+		return err
+	}
+	return nil
+}
+
 // Leave undoes one Enter.
 func (g *Gate) Leave() {
 	if g.state.Add(-1) == closedBit {
