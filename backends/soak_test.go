@@ -130,6 +130,7 @@ var roomAfter = level{heap: 512 << 10}
 func TestSoak(t *testing.T) {
 	seed := uint64(variable(t, "HOLDFAST_SEED", int(time.Now().UnixNano())))
 	flaps := variable(t, "HOLDFAST_SOAK", 12) / int(flap.Seconds())
+	require.GreaterOrEqual(t, flaps, 6, "invalid: thirds of fewer outages show nothing")
 	k := newSoak(t, variable(t, "HOLDFAST_SOAK_CLIENTS", 6), seed)
 	before, after := k.run(t, flaps)
 	left := fmt.Sprintf("%s\n%s", stacks(), strings.Join(descriptors(), "\n"))
