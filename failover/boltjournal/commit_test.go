@@ -217,3 +217,14 @@ func TestManyCallersAtOnceEachHaveWhatTheyWereTold(t *testing.T) {
 	require.Equal(t, together, keysOf(t, left.Records))
 	require.Len(t, left.Notes, len(want))
 }
+
+func TestRegression_AStatusWaitsForACloseThatWaitsForTheDisk(t *testing.T) {
+	j, _ := open(t, newPath(t), Config{})
+	_, release := occupy(t, j)
+	closed := begin(func() error { return j.Close(true) })
+	require.Eventually(t, func() bool { return j.Reserve(1, 1) != nil }, patience, time.Millisecond) // it has begun
+	require.Zero(t, j.Status())
+	require.Empty(t, closed, "it waits")
+	release()
+	require.NoError(t, result(t, closed))
+}
