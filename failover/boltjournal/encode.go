@@ -126,7 +126,7 @@ func (it item) head() []byte {
 	r := it.rec
 	b := make([]byte, 0, recordHead-4)
 	b = binary.LittleEndian.AppendUint64(b, r.Seq)
-	b = binary.LittleEndian.AppendUint64(b, uint64(nanos(r.Since)))
+	b = binary.LittleEndian.AppendUint64(b, uint64(nanos(r.Since))) //#nosec G115 -- the same bits
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.Owed))
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.Remove))
 	var flags byte
