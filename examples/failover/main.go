@@ -41,6 +41,7 @@ import (
 
 type options struct {
 	duration time.Duration
+	timeout  time.Duration // of one attempt at one store
 	clients  int
 	keys     int
 	seed     int64
@@ -130,6 +131,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 	f := flag.NewFlagSet("failover", flag.ContinueOnError)
 	f.SetOutput(errs)
 	f.DurationVar(&o.duration, "duration", 12*time.Second, "how long the script takes; its steps scale with it")
+	f.DurationVar(&o.timeout, "timeout", 300*time.Millisecond, "how long one attempt at one store may take")
 	f.IntVar(&o.clients, "clients", 8, "how many clients read and write at the same time")
 	f.IntVar(&o.keys, "keys", 1000, "how many keys the clients share out among them")
 	f.Int64Var(&o.seed, "seed", 1, "what the clients' choices follow from")
@@ -149,7 +151,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 		name     string
 		positive bool
 	}{
-		{"duration", o.duration > 0}, {"clients", o.clients > 0}, {"keys", o.keys > 0}, {"seed", o.seed > 0},
+		{"duration", o.duration > 0}, {"timeout", o.timeout > 0}, {"clients", o.clients > 0}, {"keys", o.keys > 0}, {"seed", o.seed > 0},
 	} {
 		if !v.positive {
 			bad("-%s must be more than 0, not %v", v.name, f.Lookup(v.name).Value)

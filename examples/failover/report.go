@@ -26,10 +26,11 @@ type report struct {
 	lost       complaints // keys that do not hold what was acknowledged
 	differ     complaints // keys at which a store does not hold what the group says
 	other      complaints
+	timeout    time.Duration // of one attempt
 }
 
-func newReport(calls *tally, show *timeline) *report {
-	r := &report{took: time.Since(show.began)}
+func newReport(o options, calls *tally, show *timeline) *report {
+	r := &report{took: time.Since(show.began), timeout: o.timeout}
 	calls.mu.Lock()
 	r.counts, r.failed, r.wrong = calls.counts, calls.failed, calls.wrong
 	calls.mu.Unlock()
@@ -127,7 +128,7 @@ func (r *report) print(out io.Writer) {
 	}
 	row("wrong reads", r.wrong.n, "")
 	row("slowest call", r.counts.slowest.Round(time.Millisecond),
-		fmt.Sprintf("%s at %.2fs; one attempt may take %v", r.counts.slowestOp, r.counts.slowestAt.Seconds(), attempt))
+		fmt.Sprintf("%s at %.2fs; one attempt may take %v", r.counts.slowestOp, r.counts.slowestAt.Seconds(), r.timeout))
 	row("switches", r.switches, "of the store that serves")
 	row("writes owed", r.owed, "to a store that was away or late")
 	row("handed back", r.handedBack, "the newest of each key; where the store got a later write, none")

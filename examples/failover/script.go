@@ -53,7 +53,7 @@ func play(ctx context.Context, o options, kv batchKV, stores []*store, show *tim
 	close(stopRows)
 	rows.Wait()
 
-	r := newReport(calls, show)
+	r := newReport(o, calls, show)
 	r.handoff = group != nil && o.writes == failover.Handoff
 	if err != nil {
 		r.problem("%v", err)

@@ -76,9 +76,6 @@ func journal(o options, dir string) (failover.Journal, error) {
 	return boltjournal.Open(filepath.Join(dir, "journal.db"), boltjournal.Config{})
 }
 
-// attempt is how long one attempt at one store may take.
-const attempt = 300 * time.Millisecond
-
 // guard makes a Store of each store, which gives it the name that the group
 // knows it by.
 func guard(stores []*store, cfg failover.Config) (members []resilient.KVWithHealth, err error) {
@@ -106,14 +103,14 @@ func config(o options, observer resilient.Observer) failover.Config {
 		Failback: failover.Failback{After: min(time.Second, o.duration/12), MaxAfter: 2 * time.Second},
 		Observer: observer,
 		Member: resilient.Config{
-			Timeout: attempt,
+			Timeout: o.timeout,
 			// Batches and lists are small here and need no more than a key does.
-			LongTimeout: attempt,
+			LongTimeout: o.timeout,
 			Breaker:     breaker.Config{OpenFor: 100 * time.Millisecond, MaxOpenFor: 400 * time.Millisecond},
 			Probe: resilient.Probe{
 				Interval: 250 * time.Millisecond, FastInterval: 100 * time.Millisecond,
 				DownInterval: 100 * time.Millisecond, MaxDownInterval: 300 * time.Millisecond,
-				Timeout: attempt,
+				Timeout: o.timeout,
 			},
 		},
 	}
