@@ -57,6 +57,8 @@ func TestRegression_AWriteThatBeganJustBeforeCloseHangsForEver(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(time.Minute)
 		require.Len(t, written, 1)
-		require.ErrorIs(t, <-written, resilient.ErrClosed)
+		err := <-written
+		require.ErrorIs(t, err, resilient.ErrClosed)
+		require.ErrorIs(t, err, resilient.ErrRefused)
 	})
 }

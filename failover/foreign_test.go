@@ -173,12 +173,6 @@ func TestAForeignStoreBehindWrapObeysTheContract(t *testing.T) {
 	}
 }
 
-func TestRegression_NewPanicsOverAStoreThatHoldsWhatCannotBeCompared(t *testing.T) {
-	kv, err := failover.New(failover.Config{Writes: failover.Mirror}, crib{card{newShelf()}, []int{1}}, newShelf())
-	require.NoError(t, err)
-	require.NoError(t, kv.Close())
-}
-
 func TestRegression_AKeyDeletedInAnOutageIsNotTheirNotFound(t *testing.T) {
 	members := []*shelf{newShelf(), newShelf()}
 	kv, err := failover.New(failover.Config{Writes: failover.Mirror, Complete: true, Member: foreign()}, members[0], members[1])

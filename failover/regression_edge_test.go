@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -98,35 +96,6 @@ func TestRegression_ACallWhoseCtxHadEndedIsToldAsAnAmbiguousFailure(t *testing.T
 	}
 }
 
-func TestRegression_AWriteThatMeetsCloseHangsForEver(t *testing.T) {
-	var calls atomic.Int32
-	entered, closed := make(chan struct{}), make(chan struct{})
-	synctest.Test(t, func(t *testing.T) {
-		entered, closed = make(chan struct{}), make(chan struct{})
-		r := newRig(t, 2, func(cfg *failover.Config) {
-			cfg.Member.Keys = func(key string) error {
-				if key == "slow" && calls.Add(1) == 1 {
-					close(entered)
-					<-closed // the goroutine is not scheduled again before
-				}
-				return nil
-			}
-		}, nil)
-		ended := make(chan error, 1)
-		go func() { ended <- r.kv.SetRaw(context.Background(), "slow", nil) }()
-		<-entered
-		require.NoError(t, r.kv.Close())
-		close(closed)
-		select {
-		case err := <-ended:
-			require.ErrorIs(t, err, resilient.ErrClosed)
-			require.ErrorIs(t, err, resilient.ErrRefused)
-		case <-time.After(time.Hour):
-			require.Fail(t, "it hangs")
-		}
-	})
-}
-
 func TestRegression_FlushOutlastsClose(t *testing.T) {
 	inRigOf(t, 2, unbreakable, keptOpen, func(r *rig) {
 		r.faults[0].AckLost(1)
@@ -142,28 +111,6 @@ func TestRegression_FlushOutlastsClose(t *testing.T) {
 		case <-time.After(time.Hour):
 			require.Fail(t, "it hangs")
 		}
-	})
-}
-
-// ends is a store that ends the goroutine of a call, as t.FailNow does.
-func TestRegression_RebuildSaysThatAKeyIsCopiedWhoseCallEndedItsGoroutine(t *testing.T) {
-	inRig(t, 2, both(unbreakable, incompleteMirror), func(r *rig) {
-		for n := range 20 {
-			require.NoError(t, r.stores[0].SetRaw(r.ctx, fmt.Sprint(n), []byte("v")))
-		}
-		r.faults[1].GoexitNext(1)
-		err := make(chan error, 1)
-		go func() {
-			ended := fmt.Errorf("its goroutine was ended")
-			defer func() { err <- ended }()
-			ended = r.kv.Rebuild(r.ctx, r.name(1), nil)
-		}()
-		if <-err == nil {
-			for n := range 20 {
-				r.holds(1, fmt.Sprint(n), "v")
-			}
-		}
-		require.NoError(t, r.kv.Rebuild(r.ctx, r.name(1), nil))
 	})
 }
 
