@@ -33,6 +33,7 @@ var shownOtherwise = map[string]string{
 	"breaker.Permit":       "Example has one",
 	"breaker.Check":        "ExampleBreaker_StartCheck makes one",
 	"breaker.Status":       "ExampleBreaker_Force prints one",
+	"breaker.InOnChange":   "for a Close that waits for another one, as a Store's does",
 	"failover.Writes":      "ExampleNew has one of its values",
 	"failover.Members":     "for authors of journals: package boltjournal is the example",
 	"failover.Record":      "for authors of journals: package boltjournal is the example",

@@ -54,6 +54,9 @@ func (s *truth) answer(ctx context.Context) error {
 		s.slow = append(s.slow[1:], d)
 	}
 	s.mu.Unlock()
+	if d <= 0 {
+		return ctx.Err()
+	}
 	select {
 	case <-time.After(d):
 		return nil

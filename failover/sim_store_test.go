@@ -162,6 +162,9 @@ func (s *simStore) do(ctx context.Context, write bool, apply func()) error {
 	if !s.apply(apply) || lost {
 		return errSimLost
 	}
+	if back == 0 {
+		return nil
+	}
 	select {
 	case <-time.After(back):
 		return nil

@@ -180,14 +180,19 @@ func (w *spread) collect(ctx context.Context) bool {
 		}
 		w.plan(ctx)
 		var over <-chan time.Time
-		if !w.until.IsZero() {
+		switch left := time.Until(w.until); {
+		case w.until.IsZero():
+		case left > 0:
 			if timer == nil {
-				timer = time.NewTimer(time.Until(w.until))
+				timer = time.NewTimer(left)
 				defer timer.Stop()
 			} else {
-				timer.Reset(time.Until(w.until))
+				timer.Reset(left)
 			}
 			over = timer.C
+		case len(w.results) == 0 && ctx.Err() == nil: // an answer that is there counts, however late
+			w.pass()
+			continue
 		}
 		select {
 		case r := <-w.results:
