@@ -114,7 +114,7 @@ type stall struct {
 // gets nothing is to be told: once per class of error, and not before p's window
 // is over, so that an outage which health checks have yet to find tells of
 // itself alone. A pass that its caller, an operator or the breaker has ended
-// shows nothing.
+// shows nothing, nor does one that waits for a member which is not healthy.
 func (f *KV) stall(ctx context.Context, p *peer, r pass) (tell bool) {
 	p.stalls.Lock()
 	defer p.stalls.Unlock()
@@ -123,7 +123,7 @@ func (f *KV) stall(ctx context.Context, p *peer, r pass) (tell bool) {
 	case r.handed+r.cleaned > 0:
 		*s = stall{}
 		return false
-	case ctx.Err() != nil, f.ctx.Err() != nil, r.err == nil && !r.waits,
+	case ctx.Err() != nil, f.ctx.Err() != nil, r.err == nil && (!r.waits || p.sick()),
 		errors.Is(r.err, errDrained), errors.Is(r.err, breaker.ErrOpen), errors.Is(r.err, resilient.ErrClosed):
 		return false
 	}
@@ -150,6 +150,12 @@ func (f *KV) stall(ctx context.Context, p *peer, r pass) (tell bool) {
 	tell = !s.told && now.Sub(s.Since) >= p.window
 	s.told = s.told || tell
 	return tell
+}
+
+// sick reports whether p's last health check failed.
+func (p *peer) sick() bool {
+	err := p.m.Store().Status().LastProbe.Err
+	return err != nil && !errors.Is(err, resilient.ErrHealthUnknown)
 }
 
 // unstall forgets why p got nothing: it is owed nothing, or it is away.

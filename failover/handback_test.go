@@ -178,7 +178,8 @@ func TestAMemberThatWillNotTakeItStopsThePassWhichIsTriedAgain(t *testing.T) {
 				require.Greater(t, tried, 2, "it is tried again")
 				require.Less(t, tried, 10*keys, "in 10 s: each pass stops at the first that is not taken")
 				require.Equal(t, map[string]int{r.name(0): keys}, r.kv.Owed())
-				require.Zero(t, r.events.Count(resilient.KindHandedBack))
+				require.Equal(t, 1, r.events.Count(resilient.KindHandedBack), "that it stopped is told, not each pass")
+				require.Len(t, r.stops(), 1)
 				r.faults[0].Up()
 				r.rest()
 				for n := range keys {
