@@ -13,7 +13,7 @@ import (
 // faults. HOLDFAST_SEED and HOLDFAST_SEEDS choose the first seed and how many
 // of each scenario.
 func TestSimulation_NothingAcknowledgedIsLost(t *testing.T) {
-	first, seeds := envInt("HOLDFAST_SEED", 1), envInt("HOLDFAST_SEEDS", 60)
+	first, seeds := envInt("HOLDFAST_SEED", 1), envInt("HOLDFAST_SEEDS", 25)
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
