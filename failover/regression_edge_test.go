@@ -253,3 +253,43 @@ func TestRegression_AConflictInPrimaryOnlySaysReadOnly(t *testing.T) {
 		require.NotErrorIs(t, err, failover.ErrReadOnly, "the first member is there")
 	})
 }
+
+// around guards kv with a Store of its own, which the test closes.
+func around(t *testing.T, kv resilient.KVWithHealth) *resilient.Store {
+	s, err := resilient.Wrap(resilient.KeepOpen(kv), resilient.Config{Name: "outer"})
+	require.NoError(t, err)
+	return s
+}
+
+func TestRegression_AStoreAroundACacheHidesThatAnAnswerIsStale(t *testing.T) {
+	inCacheRig(t, failover.CacheConfig{}, func(r *cacheRig) {
+		outer := around(t, r.kv)
+		defer func() { require.NoError(t, outer.Close()) }()
+		var receipt resilient.Receipt
+		ctx := resilient.WithReceipt(r.ctx, &receipt)
+		require.NoError(t, outer.SetRaw(ctx, "k", []byte("v")))
+		require.Equal(t, resilient.Receipt{Store: "primary"}, receipt)
+		time.Sleep(time.Second)
+		r.store.Down()
+		_, err := outer.GetRaw(ctx, "k")
+		require.NoError(t, err)
+		require.True(t, receipt.Stale)
+		require.Equal(t, time.Second, receipt.Age)
+		require.Error(t, outer.SetRaw(ctx, "k", nil))
+		require.Zero(t, receipt, "nobody took it")
+	})
+}
+
+func TestRegression_AStoreAroundAGroupHidesWhatIsOwed(t *testing.T) {
+	inRig(t, 2, nil, func(r *rig) {
+		outer := around(t, r.kv)
+		defer func() { require.NoError(t, outer.Close()) }()
+		var receipt resilient.Receipt
+		ctx := resilient.WithReceipt(r.ctx, &receipt)
+		require.NoError(t, r.kv.Drain(r.name(0)))
+		require.NoError(t, outer.SetRaw(ctx, "k", []byte("v")))
+		require.Equal(t, resilient.Receipt{Store: r.name(1), Owed: 1, Degraded: true}, receipt)
+		require.NoError(t, r.kv.Release(r.name(0)))
+		require.NoError(t, r.kv.Flush(r.ctx))
+	})
+}

@@ -19,10 +19,16 @@ type request struct {
 // timeout and is told to the observer, exactly once, whatever becomes of it.
 func (s *Store) do(ctx context.Context, r *request, call func(context.Context) error) (err error) {
 	var a attempt // not a literal, which would be made twice
-	if r.outermost && s.cfg.Observer != nil {
-		began := time.Now()
-		a.clock = began
-		defer func() { s.tellDone(ctx, &a, began, err) }() // even of a call that ends its caller's goroutine
+	var receipt *Receipt
+	if r.outermost {
+		if receipt = ReceiptFrom(ctx); receipt != nil {
+			*receipt = Receipt{} // of the call before
+		}
+		if s.cfg.Observer != nil {
+			began := time.Now()
+			a.clock = began
+			defer func() { s.tellDone(ctx, &a, began, err) }() // even of a call that ends its caller's goroutine
+		}
 	}
 	a.op = r.op
 	switch gone := ctx.Err(); {
@@ -40,10 +46,8 @@ func (s *Store) do(ctx context.Context, r *request, call func(context.Context) e
 			err = s.settle(ctx, &a, call)
 		}
 	}
-	if r.outermost {
-		if receipt := ReceiptFrom(ctx); receipt != nil {
-			s.sign(receipt, a.class)
-		}
+	if receipt != nil {
+		s.sign(receipt, a.class)
 	}
 	return err
 }
@@ -79,10 +83,13 @@ func (s *Store) tellDone(ctx context.Context, a *attempt, began time.Time, err e
 	})
 }
 
-// sign writes into r who answered a call of the class.
+// sign writes into r who answered a call of the class. What the wrapped store
+// has written there itself, as a group or a cache does, says more and stands.
 func (s *Store) sign(r *Receipt, class Class) {
-	*r = Receipt{}
-	if class == OK || class == Missing {
+	switch {
+	case class != OK && class != Missing:
+		*r = Receipt{}
+	case r.Store == "":
 		r.Store = s.cfg.Name
 	}
 }
