@@ -169,8 +169,9 @@ func (s *Server) end(sig syscall.Signal) {
 	if r == nil {
 		return
 	}
+	var killed map[int]bool
 	if sig == syscall.SIGKILL {
-		signal(r.pid, sig)
+		killed = signal(r.pid, sig)
 	} else {
 		_ = syscall.Kill(r.pid, sig)
 		signal(r.pid, syscall.SIGCONT)
@@ -181,6 +182,9 @@ func (s *Server) end(sig syscall.Signal) {
 		signal(r.pid, syscall.SIGKILL)
 		<-r.ended
 		s.tb.Errorf("servertest: %s did not end in %v after %v", s.spec.name, startWithin, sig)
+	}
+	for over := time.Now().Add(startWithin); !gone(killed) && time.Now().Before(over); {
+		time.Sleep(time.Millisecond) // children may outlive the first process for a moment
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

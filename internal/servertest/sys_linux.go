@@ -96,10 +96,10 @@ func stands(pid int) bool {
 	return true
 }
 
-// signal sends sig to pid and all that descend from it. A process may have
-// forked in between, so it looks again until nothing is new.
-func signal(pid int, sig syscall.Signal) {
-	sent := map[int]bool{}
+// signal sends sig to pid and all that descend from it, which it returns. A
+// process may have forked in between, so it looks again until nothing is new.
+func signal(pid int, sig syscall.Signal) (sent map[int]bool) {
+	sent = map[int]bool{}
 	for again := true; again; {
 		again = false
 		for _, p := range tree(pid) {
@@ -109,6 +109,17 @@ func signal(pid int, sig syscall.Signal) {
 			}
 		}
 	}
+	return sent
+}
+
+// gone reports whether all of pids have ended: their connections are closed.
+func gone(pids map[int]bool) bool {
+	for p := range pids {
+		if state, _, ok := stat(fmt.Sprintf("/proc/%d/stat", p)); ok && !strings.ContainsAny(state, "ZX") {
+			return false
+		}
+	}
+	return true
 }
 
 // giveTo makes who the owner of dir if this process is root.

@@ -17,6 +17,8 @@ func credentials(string) (*syscall.SysProcAttr, error) { return nil, errUnsuppor
 
 func stands(int) bool { return true }
 
-func signal(int, syscall.Signal) {}
+func signal(int, syscall.Signal) map[int]bool { return nil }
+
+func gone(map[int]bool) bool { return true }
 
 func giveTo(string, string) error { return errUnsupported }
