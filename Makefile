@@ -10,7 +10,7 @@ COUNT    ?= 5
 FUZZTIME ?= 15s
 SOAKTIME ?= 60s
 CHECKS   ?= 5000
-SEEDS    ?= 1000
+SEEDS    ?= 600
 
 STEPS := servers fmt vet staticcheck gosec paths tidy build unit sim planted unit-tools examples
 
@@ -79,7 +79,7 @@ build: ## every package compiles
 unit: tools ## all tests of the library, with -race; PKG=./breaker narrows it
 	@bin/gotest -race -timeout $(TIMEOUT) $(PKG)
 
-sim: tools ## the simulation of failover, SEEDS=1000 of each scenario, without -race
+sim: tools ## the simulation of failover, SEEDS=600 of each scenario, without -race
 	@HOLDFAST_SEEDS=$(SEEDS) bin/gotest -timeout $(TIMEOUT) -run TestSimulation ./failover
 
 planted: tools ## each bug planted in failover, until the same simulation catches it
@@ -120,12 +120,12 @@ microbench: ## every Go benchmark; COUNT=5 runs each
 fuzz: ## every fuzz target for FUZZTIME=15s; FUZZ=Classify narrows it; ends with a RESULT line
 	@FUZZTIME=$(FUZZTIME) FUZZ='$(FUZZ)' scripts/fuzz
 
-soak: tools ## the demo, the chaos of servers and the search for leaks for SOAKTIME=60s each, 600 kills, 3 times SEEDS, model tests with CHECKS=5000
+soak: tools ## the demo, the chaos of servers and the search for leaks for SOAKTIME=60s each, 600 kills, 5 times SEEDS, model tests with CHECKS=5000
 	@go run ./examples/failover -duration $(SOAKTIME)
 	@HOLDFAST_CHAOS=$(SOAKTIME:s=) HOLDFAST_CHAOS_CLIENTS=48 bin/gotest -timeout 60m -count=1 -run 'TestChaos' ./backends
 	@HOLDFAST_SOAK=$(SOAKTIME:s=) HOLDFAST_SOAK_CLIENTS=12 bin/gotest -timeout 60m -count=1 -run 'TestSoak' ./backends
 	@HOLDFAST_KILLS=600 bin/gotest -timeout 60m -count=1 -run 'TestKilled|TestNoLossOfPower' ./failover/boltjournal
-	@HOLDFAST_SEED=1000000 HOLDFAST_SEEDS=$$((3 * $(SEEDS))) bin/gotest -timeout 60m -run TestSimulation ./failover
+	@HOLDFAST_SEED=1000000 HOLDFAST_SEEDS=$$((5 * $(SEEDS))) bin/gotest -timeout 60m -run TestSimulation ./failover
 	@go test -race -count=1 -timeout 60m -rapid.checks=$(CHECKS) -run 'Agrees|NeverReads' ./breaker ./resilient ./failover
 
 clean: ## remove what make has made

@@ -203,13 +203,18 @@ func (c cell) recover(ctx context.Context, f *found, backend store, spare string
 		time.Sleep(c.site.redials + c.fault.lingers)
 	}
 	began := time.Now()
-	for n := range retries {
+	for n := 0; n < retries; {
 		err := c.calm(ctx, backend, spare)
 		if err == nil {
 			f.again = n + 1
 			break
 		}
 		f.before = err
+		if c.site.redials > 0 && errors.Is(err, resilient.ErrRefused) && time.Since(began) < comfort {
+			time.Sleep(10 * time.Millisecond) // it refuses at once until it has dialled again: that is no try
+			continue
+		}
+		n++
 	}
 	f.recovered = time.Since(began)
 	if f.again == 0 || f.again > 2 {
