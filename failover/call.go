@@ -70,9 +70,6 @@ type call struct {
 // caller's: the Receipt, which a group or a cache below would write into, is not
 // theirs.
 func unsigned(ctx context.Context) context.Context {
-	if resilient.ReceiptFrom(ctx) == nil {
-		return ctx
-	}
 	return resilient.WithReceipt(ctx, nil)
 }
 

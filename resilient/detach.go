@@ -144,11 +144,8 @@ func runDetached[T any](ctx context.Context, d *detached, op Op, call func(conte
 	if err := d.lane.enter(ctx); err != nil {
 		return none, err
 	}
-	within := ctx
-	if ReceiptFrom(ctx) != nil {
-		within = WithReceipt(ctx, nil) // the caller may have it back at any time
-	}
-	var value T // the goroutine's until done
+	within := WithReceipt(ctx, nil) // the caller may have its Receipt back at any time
+	var value T                     // the goroutine's until done
 	p := &place{done: make(chan struct{}), err: errExited}
 	go func() {
 		defer d.lane.exit(p)

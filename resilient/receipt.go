@@ -20,6 +20,9 @@ type receiptKey struct{}
 // it, once, on the caller's goroutine, before it returns. Calls that run at the
 // same time need a Receipt each.
 func WithReceipt(ctx context.Context, r *Receipt) context.Context {
+	if r == nil && ReceiptFrom(ctx) == nil {
+		return ctx // it has none to hide
+	}
 	return context.WithValue(ctx, receiptKey{}, r)
 }
 
