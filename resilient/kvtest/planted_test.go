@@ -10,12 +10,12 @@ import (
 	"os"
 	"path"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/holdfastkv/holdfast/backends/memkv"
 	"github.com/holdfastkv/holdfast/resilient"
@@ -125,6 +125,11 @@ func (w *twisted) relist(change func(keys []string) []string) {
 		return change(keys), nil
 	}
 }
+
+// dawdle keeps a mistake open for as long as other calls need to meet it. To
+// yield is not enough: on a busy machine the yielding goroutine may be the only
+// one that runs.
+func dawdle() { time.Sleep(time.Millisecond) }
 
 // errPlanted is an error of no known kind.
 var errPlanted = errors.New("planted")
@@ -646,7 +651,7 @@ var planted = []struct {
 				case <-end:
 					return errPlanted
 				}
-				runtime.Gosched()
+				dawdle()
 			}
 			return w.KV.BatchSetRaw(ctx, kv)
 		}
@@ -658,9 +663,7 @@ var planted = []struct {
 				return errPlanted
 			}
 			defer mu.Unlock()
-			for range 100 {
-				runtime.Gosched()
-			}
+			dawdle()
 			return w.KV.BatchSetRaw(ctx, kv)
 		}
 	}},
@@ -670,7 +673,7 @@ var planted = []struct {
 				if err := w.KV.SetRaw(ctx, key, value); err != nil {
 					return err
 				}
-				runtime.Gosched()
+				dawdle()
 			}
 			return nil
 		}
@@ -872,9 +875,7 @@ var planted = []struct {
 				return errPlanted
 			}
 			defer mu.Unlock()
-			for range 100 {
-				runtime.Gosched()
-			}
+			dawdle()
 			return w.KV.Health(ctx)
 		}
 	}},
@@ -935,9 +936,7 @@ var planted = []struct {
 			if err := w.KV.SetRaw(ctx, key, value[:len(value)/2]); err != nil {
 				return err
 			}
-			for range 20 {
-				runtime.Gosched()
-			}
+			dawdle()
 			return w.KV.SetRaw(ctx, key, value)
 		}
 	}},
@@ -948,7 +947,7 @@ var planted = []struct {
 			mu.Lock()
 			last = value
 			mu.Unlock()
-			runtime.Gosched()
+			dawdle()
 			mu.Lock()
 			defer mu.Unlock()
 			return w.KV.SetRaw(ctx, key, last)
@@ -959,7 +958,7 @@ var planted = []struct {
 			if err := w.KV.BatchDelete(ctx, slices.Collect(maps.Keys(kv))); err != nil {
 				return err
 			}
-			runtime.Gosched()
+			dawdle()
 			return w.KV.BatchSetRaw(ctx, kv)
 		}
 	}},
