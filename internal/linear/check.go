@@ -3,7 +3,6 @@ package linear
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -34,7 +33,8 @@ func (s state) is(got out, listed bool) bool {
 	return listed || strings.Contains(s.others, ","+got.value+";")
 }
 
-// register is one key: what was written last is read.
+// register is one key: what was written last is read. It is checked piece by
+// piece.
 var register = porcupine.Model{
 	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 		parts := map[string][]porcupine.Operation{}
@@ -42,7 +42,11 @@ var register = porcupine.Model{
 			key := o.Input.(In).Key
 			parts[key] = append(parts[key], o)
 		}
-		return slices.Collect(maps.Values(parts))
+		var all [][]porcupine.Operation
+		for _, ops := range parts {
+			all = append(all, pieces(ops, pieceOps)...)
+		}
+		return all
 	},
 	Init: func() any { return state{} },
 	Step: func(before, input, output any) (bool, any) {
@@ -88,17 +92,18 @@ func (h *History) WrongKeys() (keys []string) {
 			keys = append(keys, ops[0].Input.(In).Key)
 		}
 	}
-	return keys
+	slices.Sort(keys)
+	return slices.Compact(keys) // a key may have several pieces
 }
 
-// isWrong reports whether one key's operations are certainly not linearizable.
+// isWrong reports whether a piece of one key's operations are certainly not linearizable.
 func isWrong(ops []porcupine.Operation) bool {
 	return porcupine.CheckOperationsTimeout(register, ops, 2*time.Second) == porcupine.Illegal
 }
 
 // checked returns the operations as they are checked.
 func (h *History) checked() []porcupine.Operation {
-	ops := prune(h.ops)
+	ops := narrow(h.ops, h.Loose)
 	if !h.Loose {
 		return ops
 	}
@@ -147,42 +152,6 @@ func (h *History) possible(at int64, key string) string {
 		}
 	})
 	return values
-}
-
-// prune makes ambiguous writes cheap to check, and changes no verdict: every
-// value is written once, so an ambiguous Set of a key that is never listed and
-// that no read saw may be taken to have come last, and one that was seen took
-// effect before the first read that saw it returned.
-func prune(ops []porcupine.Operation) []porcupine.Operation {
-	seen, listed := map[In]int64{}, map[string]bool{}
-	for _, o := range ops {
-		in, got := o.Input.(In), o.Output.(out)
-		if in.Op == Listed {
-			listed[in.Key] = true
-		}
-		if in.Op != Read || !got.present {
-			continue
-		}
-		w := In{Write, in.Key, got.value}
-		if at, ok := seen[w]; !ok || o.Return < at {
-			seen[w] = o.Return
-		}
-	}
-	var kept []porcupine.Operation
-	for _, o := range ops {
-		in, got := o.Input.(In), o.Output.(out)
-		if in.Op == Write && got.unsure {
-			at, ok := seen[in]
-			if !ok && !listed[in.Key] {
-				continue
-			}
-			if ok {
-				o.Return = max(at, o.Call)
-			}
-		}
-		kept = append(kept, o)
-	}
-	return kept
 }
 
 // explain returns the end of the shortest part of a wrong history that is
