@@ -183,16 +183,11 @@ func (a *attempt) uncertain() bool {
 var errExited = errors.New("holdfast: the store's call ended its goroutine")
 
 // PanicError is a panic of the wrapped store. Its text names only the type of
-// the value, which may hold anything.
+// the value, which may hold anything. A value that is an error is not unwrapped:
+// a store that panicked with ErrNotFound has not said that a key is missing.
 type PanicError struct{ Value any }
 
 // Error returns the type of the value that the store panicked with.
 func (e *PanicError) Error() string {
 	return fmt.Sprintf("holdfast: the store panicked with a %T", e.Value)
-}
-
-// Unwrap returns the value if it is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
 }

@@ -77,6 +77,9 @@ func (s *Store) tellDone(ctx context.Context, a *attempt, began time.Time, err e
 	if a.number == 0 {
 		now = time.Now()
 	}
+	if err == nil && a.err != nil { // the call ended the goroutine, and returned nothing
+		err = s.answer(ctx, a)
+	}
 	s.tell(ctx, &Event{
 		Kind: KindDone, Time: now, Op: a.op, Class: a.class, Duration: now.Sub(began), Attempt: a.number,
 		Ambiguous: errors.Is(err, ErrAmbiguous), Err: err,

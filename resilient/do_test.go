@@ -286,7 +286,7 @@ func TestACallThatIsNoLongerNeededSaysNothing(t *testing.T) {
 }
 
 func TestS28_APanicOfTheStoreIsAFailedCall(t *testing.T) {
-	for name, value := range map[string]any{"error": errBroken, "text": "secret", "nil": nil} {
+	for name, value := range map[string]any{"error": errBroken, "miss": ErrNotFound, "text": "secret", "nil": nil} {
 		t.Run(name, func(t *testing.T) {
 			rec := &recorder{}
 			cfg := counts()
@@ -302,7 +302,9 @@ func TestS28_APanicOfTheStoreIsAFailedCall(t *testing.T) {
 				require.Equal(t, value, p.Value)
 			}
 			require.NotContains(t, err.Error(), "secret")
-			require.Equal(t, value == errBroken, errors.Is(err, errBroken))
+			require.NotErrorIs(t, err, errBroken)
+			require.Equal(t, Failed, DefaultClassify(err), "a Store around this one")
+			require.NotErrorIs(t, err, ErrNotFound)
 			require.Equal(t, breaker.Open, s.State(), "the permit was settled")
 			require.Zero(t, s.Status().InFlight)
 			require.Len(t, rec.of(KindCall), 1)
@@ -328,6 +330,7 @@ func TestS28_ACallThatEndsItsGoroutineIsSettledAndTold(t *testing.T) {
 	require.Zero(t, s.Status().InFlight)
 	require.Len(t, rec.of(KindCall), 1)
 	require.Equal(t, Failed, rec.of(KindCall)[0].Class)
+	require.Error(t, rec.of(KindDone)[0].Err)
 	require.Len(t, rec.of(KindDone), 1)
 }
 
