@@ -32,6 +32,11 @@ func everyCall(ctx context.Context, kv *failover.KV) map[string]error {
 	errs["health"] = kv.Health(ctx)
 	errs["flush"] = kv.Flush(ctx)
 	errs["failback"] = kv.Failback(ctx)
+	member := kv.Status().Members[0].Name
+	errs["drain"] = kv.Drain(member)
+	errs["release"] = kv.Release(member)
+	errs["rebuild"] = kv.Rebuild(ctx, member, nil)
+	_, errs["discard"] = kv.Discard(member)
 	return errs
 }
 

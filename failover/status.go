@@ -112,14 +112,17 @@ func (f *KV) tellSwitch(from, to *peer, reason string) {
 }
 
 // Drain takes a member out: it serves no call and gets no write until Release.
-// What it misses is owed to it. It is an error if no member is called that; of
-// Release, Rebuild and Discard too.
+// What it misses is owed to it. It is an error if no member is called that, as
+// of Release, Rebuild and Discard, and resilient.ErrClosed after Close.
 func (f *KV) Drain(member string) error { return f.drain(member, true) }
 
-// Release lets a drained member in again.
+// Release lets a drained member in again. Errors are those of Drain.
 func (f *KV) Release(member string) error { return f.drain(member, false) }
 
 func (f *KV) drain(member string, out bool) error {
+	if f.closing.Load() {
+		return resilient.ErrClosed
+	}
 	p, err := f.named(member)
 	if err != nil {
 		return err
@@ -130,10 +133,14 @@ func (f *KV) drain(member string, out bool) error {
 }
 
 // Failback returns to the first healthy member now, whatever Config.Failback
-// says. It returns ctx's error if that has ended.
+// says. It returns ctx's error if that has ended, and resilient.ErrClosed after
+// Close.
 func (f *KV) Failback(ctx context.Context) error {
-	if err := f.ready(ctx, resilient.OpHealth); err != nil {
-		return err
+	switch {
+	case f.closing.Load():
+		return resilient.ErrClosed
+	case ctx.Err() != nil:
+		return ctx.Err()
 	}
 	f.route.failback()
 	return nil
