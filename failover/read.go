@@ -18,14 +18,17 @@ type read struct {
 	errs  []*resilient.Error // what the tried ones said
 	// uncertain: a member that may lack the key said that it has not got it.
 	uncertain bool
-	served    *peer // who answered; nil = the overlay
+	// busy: a member was full, which is no outage. Only those who have all take
+	// the calls that it can't.
+	busy   bool
+	served *peer // who answered; nil = the overlay
 }
 
-// next returns the most wanted member that has not been tried, and how many
-// are left with it; nil if there is none.
+// next returns the most wanted member that may be asked and has not been, and
+// how many are left with it; nil if there is none.
 func (r *read) next() (p *peer, left int) {
 	for _, c := range r.f.route.view.Load().order {
-		if r.tried.has(c.i) {
+		if r.tried.has(c.i) || r.busy && !c.complete.Load() {
 			continue
 		}
 		if p == nil {
@@ -70,6 +73,7 @@ func (r *read) heed(ctx context.Context, p *peer, complete bool, err error) (ove
 	if ctx.Err() != nil {
 		return true, r.f.canceled(ctx, r.op, r.errs)
 	}
+	r.busy = r.busy || errors.Is(err, resilient.ErrBusy)
 	r.f.doubt(p, err)
 	return false, nil
 }
@@ -103,8 +107,11 @@ func (r *read) failed() error {
 		return &Error{Op: r.op, Class: resilient.Failed, Members: r.f.byPriority(r.errs), reason: ErrUncertain}
 	}
 	e := &Error{Op: r.op, Class: classOfAll(r.errs), Members: r.f.byPriority(r.errs)}
-	if len(r.errs) == 0 {
+	switch {
+	case len(r.errs) == 0:
 		e.reason = errNobody
+	case r.busy && e.Class == resilient.Refused:
+		e.reason = resilient.ErrBusy
 	}
 	return e
 }

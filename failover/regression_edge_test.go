@@ -79,6 +79,37 @@ func TestRegression_ALoadSpikeInHandoffIsAFailover(t *testing.T) {
 	})
 }
 
+func TestRegression_ALoadSpikeSendsReadsToMembersThatMayLackTheKey(t *testing.T) {
+	for name, second := range map[string]func(*failover.Config){"complete": mirror, "incomplete": handoff} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, 2, both(second, func(cfg *failover.Config) { cfg.Member.MaxInFlight = 1 }), func(r *rig) {
+				r.set("k", "v")
+				r.faults[0].Latency(500 * time.Millisecond)
+				slow := make(chan struct{})
+				go func() {
+					defer close(slow)
+					r.reads("k", "v")
+				}()
+				time.Sleep(100 * time.Millisecond)
+				calls := r.faults[1].Calls()
+				_, one := r.kv.GetRaw(r.ctx, "k")
+				_, several := r.kv.BatchGetRaw(r.ctx, []string{"k"})
+				_, all := r.kv.List(r.ctx, "")
+				for _, err := range []error{one, several, all} {
+					if name == "complete" {
+						require.NoError(t, err)
+						continue
+					}
+					require.ErrorIs(t, err, resilient.ErrBusy)
+					require.NotErrorIs(t, err, failover.ErrUncertain)
+					require.Equal(t, calls, r.faults[1].Calls())
+				}
+				<-slow
+			})
+		})
+	}
+}
+
 func TestRegression_ACallWhoseCtxHadEndedIsToldAsAnAmbiguousFailure(t *testing.T) {
 	for name, mode := range map[string]func(*failover.Config){"handoff": handoff, "primary only": primaryOnly} {
 		t.Run(name, func(t *testing.T) {
