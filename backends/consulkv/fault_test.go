@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,7 +23,14 @@ const (
 )
 
 // silent accepts connections and never answers.
-func silent(tb testing.TB) string {
+func silent(tb testing.TB) (addr string) {
+	addr, _ = listener(tb)
+	return addr
+}
+
+// listener is silent, and counts the connections on which it has heard a request
+// begin.
+func listener(tb testing.TB) (addr string, heard *atomic.Int32) {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
@@ -30,6 +38,7 @@ func silent(tb testing.TB) string {
 		mu    sync.Mutex
 		conns []net.Conn
 	)
+	heard = &atomic.Int32{}
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -39,6 +48,11 @@ func silent(tb testing.TB) string {
 			mu.Lock()
 			conns = append(conns, c)
 			mu.Unlock()
+			go func() {
+				if n, _ := c.Read(make([]byte, 1)); n > 0 {
+					heard.Add(1)
+				}
+			}()
 		}
 	}()
 	tb.Cleanup(func() {
@@ -49,7 +63,7 @@ func silent(tb testing.TB) string {
 			_ = c.Close()
 		}
 	})
-	return l.Addr().String()
+	return l.Addr().String(), heard
 }
 
 // ends runs o with ctx, which ends after soon, and checks that it returns then.
@@ -148,13 +162,13 @@ func TestARestartedServerIsUsedAgain(t *testing.T) {
 }
 
 func TestS31_CloseEndsCallsAtAServerThatDoesNotAnswer(t *testing.T) {
-	addr := silent(t)
+	addr, heard := listener(t)
 	for i := range 80 {
 		kv := open(t, addr, Config{PoolSize: 1})
 		o := operations(kv, "key", []byte("value"))[i%8]
 		sent, waiting := make(chan error, 1), make(chan error, 1)
 		go func() { sent <- o.run(t.Context()) }()
-		require.Eventually(t, func() bool { return kv.pool.open() == 1 }, patience, time.Millisecond)
+		require.Eventually(t, func() bool { return heard.Load() == int32(i+1) }, patience, time.Millisecond)
 		go func() { waiting <- o.run(t.Context()) }() // for the one connection
 		time.Sleep(time.Millisecond)
 

@@ -195,9 +195,9 @@ type page struct {
 }
 
 func (p *page) Write(b []byte) (int, error) {
-	if found := regexp.MustCompile(`http://\S+/`).Find(b); found != nil {
+	if found := regexp.MustCompile(`http://\S+/`).FindString(string(b)); found != "" {
 		go func() {
-			req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, string(found), http.NoBody)
+			req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, found, http.NoBody)
 			if err != nil {
 				p.seen <- err.Error()
 				return
