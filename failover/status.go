@@ -29,14 +29,15 @@ func (f *KV) Owed() map[string]int {
 	return owed
 }
 
-// Health returns nil if a read and a write could be served now, ErrReadOnly if
-// only a read could. It asks no member: it tells what is known of them.
+// Health returns nil if a read and a write could be served now, ErrReadOnly or
+// ErrJournalFull if only a read could. It asks no member: it tells what is known
+// of them.
 func (f *KV) Health(ctx context.Context) error {
 	if err := f.ready(ctx, resilient.OpHealth); err != nil {
 		return err
 	}
-	if f.cfg.Writes == PrimaryOnly && !f.writable() {
-		return &Error{Op: resilient.OpHealth, Class: resilient.Refused, reason: ErrReadOnly}
+	if why := f.readOnly(f.journal.Status()); why != nil {
+		return &Error{Op: resilient.OpHealth, Class: resilient.Refused, reason: why}
 	}
 	for _, p := range f.route.view.Load().order {
 		if p.m.Store().State() != breaker.Open {
@@ -44,6 +45,17 @@ func (f *KV) Health(ctx context.Context) error {
 		}
 	}
 	return &Error{Op: resilient.OpHealth, Class: resilient.Refused}
+}
+
+// readOnly returns why the group takes no write whoever is there; nil = it does.
+func (f *KV) readOnly(journal resilient.JournalStatus) error {
+	switch {
+	case f.cfg.Writes == PrimaryOnly && !f.writable():
+		return ErrReadOnly
+	case journal.State == resilient.JournalFull:
+		return ErrJournalFull
+	}
+	return nil
 }
 
 // Status returns a snapshot of the group and of its members.
@@ -68,7 +80,7 @@ func (f *KV) Status() resilient.Status {
 			serving++
 		}
 	}
-	st.ReadOnly = f.cfg.Writes == PrimaryOnly && serving > 0 && !f.writable()
+	st.ReadOnly = serving > 0 && f.readOnly(st.Journal) != nil
 	switch {
 	case serving == 0 || f.closing.Load():
 		st.Condition = resilient.Down
