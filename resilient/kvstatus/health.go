@@ -3,6 +3,7 @@ package kvstatus
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -107,7 +108,7 @@ func (p *Page) serveHealth(w http.ResponseWriter) {
 // check adds what is known of a store, or of a group and its members, whose
 // names begin with the group's.
 func (p *Page) check(all map[string]checkJSON, prefix string, st *resilient.Status, known bool) {
-	name := prefix + nameOf(st)
+	name := free(all, prefix+nameOf(st))
 	c := checkJSON{Status: conditionWord(st.Condition), State: st.State, Since: moment(st.Since), Slow: st.LastProbe.Slow}
 	if !known {
 		c = checkJSON{Status: unknown}
@@ -120,6 +121,17 @@ func (p *Page) check(all map[string]checkJSON, prefix string, st *resilient.Stat
 		for i := range st.Members {
 			p.check(all, name+"/", &st.Members[i], known)
 		}
+	}
+}
+
+// free returns name, or, where two stores have it, what no store has yet.
+func free(taken map[string]checkJSON, name string) string {
+	unique := name
+	for n := 2; ; n++ {
+		if _, ok := taken[unique]; !ok {
+			return unique
+		}
+		unique = fmt.Sprintf("%s-%d", name, n)
 	}
 }
 

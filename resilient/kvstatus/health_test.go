@@ -2,7 +2,9 @@ package kvstatus
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -139,4 +141,15 @@ func TestRegression_AReporterWithATimeThatJSONDoesNotHaveMadeHealthFail(t *testi
 			require.Equal(t, http.StatusOK, get(t, p, path).Code, path)
 		}
 	}
+}
+
+func TestRegression_OfTwoStoresWithOneNameHealthShowedOne(t *testing.T) {
+	p := New(Config{})
+	p.Watch(says(resilient.Status{Name: "redis", Condition: resilient.Down}))
+	p.Watch(says(resilient.Status{Name: "redis", Condition: resilient.Up, Members: []resilient.Status{{Name: "a"}, {Name: "a"}}}))
+	var got healthJSON
+	require.NoError(t, json.Unmarshal(get(t, p, "/health").Body.Bytes(), &got))
+	require.Equal(t, []string{"redis", "redis-2", "redis-2/a", "redis-2/a-2"}, slices.Sorted(maps.Keys(got.Checks)))
+	require.Equal(t, "unhealthy", got.Checks["redis"].Status)
+	require.Equal(t, "healthy", got.Checks["redis-2"].Status)
 }
