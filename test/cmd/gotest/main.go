@@ -1,6 +1,7 @@
 // Gotest runs go test with the given arguments and shows what matters of it:
 // one line for each package, the output of failed tests only, the RESULT lines
-// of all tests, and at the end every skipped test with its reason:
+// of all tests, and at the end the slowest tests and every skipped one with its
+// reason:
 //
 //	gotest -race ./...
 //

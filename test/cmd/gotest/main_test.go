@@ -85,6 +85,17 @@ func TestCodeThatDoesNotCompileIsAFailureWithTheCompilersWords(t *testing.T) {
 	require.Contains(t, out, "a_test.go:2:13: cannot use")
 }
 
+func TestTheSlowestTestsAreNamedSlowestFirst(t *testing.T) {
+	var out bytes.Buffer
+	s := newSummary(&out)
+	for test, seconds := range map[string]float64{"TestQuick": 9.9, "TestSlow": 12.34, "TestSlow/part": 12, "TestSlower": 50} {
+		s.add(event{Action: "pass", Package: "p", Test: test, Elapsed: seconds})
+	}
+	s.print()
+	require.Contains(t, out.String(), "slow:   50.0 s  p.TestSlower\nslow:   12.3 s  p.TestSlow\npassed: 4\n")
+	require.NotContains(t, out.String(), "TestQuick")
+}
+
 func TestRunWithoutAnyTestIsAFailure(t *testing.T) {
 	_, err := goTest(t, false, "")
 	require.ErrorContains(t, err, "no test ran")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,6 +47,19 @@ func (f failure) causes(other id) bool {
 // digestLines is how much of each failure the end of the log repeats.
 const digestLines = 15
 
+// The end of the log names up to slowTests tests that took slowSeconds or more:
+// there is where to look for a shorter run.
+const (
+	slowTests   = 20
+	slowSeconds = 10
+)
+
+// timed is a passed test and what it took.
+type timed struct {
+	id
+	seconds float64
+}
+
 // summary collects the events of one run and writes progress to w.
 type summary struct {
 	w       io.Writer
@@ -55,6 +69,7 @@ type summary struct {
 	failed  []failure
 	skipped []string // "package.Test: reason"
 	results []string
+	slow    []timed
 }
 
 func newSummary(w io.Writer) *summary {
@@ -109,6 +124,9 @@ func (s *summary) pass(what id, seconds float64) {
 	if what.test != "" {
 		s.total++
 		s.passed[what.pkg]++
+		if seconds >= slowSeconds && !strings.Contains(what.test, "/") {
+			s.slow = append(s.slow, timed{what, seconds})
+		}
 		return
 	}
 	fmt.Fprintf(s.w, "ok   %6.1f s %5d  %s\n", seconds, s.passed[what.pkg], what.pkg)
@@ -157,6 +175,10 @@ func (s *summary) print() {
 	}
 	for _, line := range s.results {
 		fmt.Fprintln(s.w, line)
+	}
+	slices.SortStableFunc(s.slow, func(a, b timed) int { return cmp.Compare(b.seconds, a.seconds) })
+	for _, t := range s.slow[:min(len(s.slow), slowTests)] {
+		fmt.Fprintf(s.w, "slow: %6.1f s  %s\n", t.seconds, t.id)
 	}
 	fmt.Fprintf(s.w, "passed: %d\n", s.total)
 	for _, line := range s.skipped {
