@@ -18,8 +18,11 @@ const pieceOps = 64
 // with a write of what it told.
 func pieces(ops []porcupine.Operation, least int) (all [][]porcupine.Operation) {
 	ops = slices.Clone(ops)
-	slices.SortStableFunc(ops, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	inOrder(ops)
 	crashes := slices.ContainsFunc(ops, func(o porcupine.Operation) bool { return o.Input.(In).Op == crash })
+	if !crashes {
+		ops = thin(ops)
+	}
 	var piece []porcupine.Operation
 	latest := int64(math.MinInt64) // return of the operations so far
 	for i, o := range ops {
@@ -31,6 +34,13 @@ func pieces(ops []porcupine.Operation, least int) (all [][]porcupine.Operation) 
 		}
 	}
 	return append(all, piece)
+}
+
+// inOrder sorts ops by Call, and of those that began at once the longest first.
+func inOrder(ops []porcupine.Operation) {
+	slices.SortStableFunc(ops, func(a, b porcupine.Operation) int {
+		return cmp.Or(cmp.Compare(a.Call, b.Call), cmp.Compare(b.Return, a.Return))
+	})
 }
 
 // settled returns o as a write of what the key holds after it; !ok if o does not

@@ -12,7 +12,7 @@ import (
 
 // played is a history of one key that clients might have seen of a register, one
 // call each gap: calls that overlap, answers that were lost.
-func played(rng *rand.Rand, n int, gap int64) (ops []porcupine.Operation) {
+func played(rng *rand.Rand, n int, gap int64, lists bool) (ops []porcupine.Operation) {
 	var now state
 	for i := range n {
 		at := gap * int64(i+1) // when it takes effect
@@ -24,7 +24,7 @@ func played(rng *rand.Rand, n int, gap int64) (ops []porcupine.Operation) {
 		case p < 6:
 			now = state{}
 			o.Input, o.Output = In{Op: Delete, Key: "k"}, out{unsure: rng.IntN(4) == 0}
-		case p < 7:
+		case p < 7 && lists:
 			o.Input, o.Output = In{Op: Listed, Key: "k"}, out{present: now.present}
 		default:
 			o.Input, o.Output = In{Op: Read, Key: "k"}, out{value: now.value, present: now.present}
@@ -56,13 +56,16 @@ func whole(ops []porcupine.Operation) bool {
 // good part of which is wrong.
 func TestCutAndNarrowedHistoriesKeepTheirVerdict(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	wrong, cuts, shorter := 0, 0, 0
+	wrong, cuts, shorter, thinner := 0, 0, 0, 0
 	for range 20_000 {
-		ops := played(rng, 4+rng.IntN(12), 5+rng.Int64N(30))
+		ops := played(rng, 4+rng.IntN(12), 5+rng.Int64N(30), rng.IntN(2) == 0)
 		falsify(rng, ops)
 		want := whole(ops)
 		narrowed := narrow(ops, false)
 		require.Equal(t, want, whole(narrowed), "narrowed: %v", ops)
+		inOrder(narrowed)
+		thinned := thin(narrowed)
+		require.Equal(t, want, whole(thinned), "thinned: %v", ops)
 		right := true
 		all := pieces(narrowed, 1)
 		for _, piece := range all {
@@ -75,24 +78,25 @@ func TestCutAndNarrowedHistoriesKeepTheirVerdict(t *testing.T) {
 		if len(narrowed) < len(ops) {
 			shorter++
 		}
+		if len(thinned) < len(narrowed) {
+			thinner++
+		}
 		cuts += len(all) - 1
 	}
 	require.Greater(t, wrong, 300)
 	require.Greater(t, cuts, 10_000)
 	require.Greater(t, shorter, 1000)
+	require.Greater(t, thinner, 1000)
 }
 
 // A minute of chaos leaves a key some thousands of calls. While a server is
 // frozen several of its clients wait, and take their turns when it wakes.
 func TestALongHistoryOfOneKeyIsChecked(t *testing.T) {
-	const waiting, every = 10, 500
+	const waiting, every = 24, 500
 	rng := rand.New(rand.NewPCG(3, 4))
 	h := New()
-	for i, o := range played(rng, 10_000, 40) {
-		switch o.Input.(In).Op {
-		case Listed:
-			continue
-		case Delete:
+	for i, o := range played(rng, 10_000, 40, false) {
+		if o.Input.(In).Op == Delete {
 			o.Output, o.Return = out{}, o.Call+30
 		}
 		if n := int64(i % every); n < waiting {
