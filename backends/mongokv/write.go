@@ -39,7 +39,7 @@ func (k *KV) SetRaw(ctx context.Context, key string, value []byte) error {
 	if err := guard.CheckWrite(key, value, k.cfg.MaxValue); err != nil {
 		return err
 	}
-	if err := k.set(ctx, []guard.Entry{{Key: key, Value: value}}); err != nil {
+	if _, err := k.set(ctx, []guard.Entry{{Key: key, Value: value}}); err != nil {
 		return explain(ctx, true, err)
 	}
 	return nil
@@ -75,8 +75,8 @@ func (k *KV) BatchSetRaw(ctx context.Context, kv map[string][]byte) error {
 	}
 	begun := false
 	for chunk := range guard.Chunks(kv, k.cfg.BatchKeys, bytesPerWrite) {
-		if err := k.set(ctx, chunk); err != nil {
-			return explainPart(ctx, begun, err)
+		if some, err := k.set(ctx, chunk); err != nil {
+			return explainPart(ctx, begun || some, err)
 		}
 		begun = true
 	}
@@ -122,19 +122,21 @@ func (k *KV) remove(ctx context.Context, condition any, limit int) error {
 //
 // Two writers that both find no document insert it both, and one of them is
 // told that it is there already. Nothing was applied for that one: its write is
-// tried again, and replaces the document now.
-func (k *KV) set(ctx context.Context, entries []guard.Entry) error {
-	var err error
+// tried again, and replaces the document now. some reports that others of the
+// entries may have been stored by then, whatever err says of the last try.
+func (k *KV) set(ctx context.Context, entries []guard.Entry) (some bool, err error) {
 	for range attempts {
 		if err = k.update(ctx, entries); err == nil {
-			return nil
+			return some, nil
 		}
-		var left bool
-		if entries, left = lostTheRace(err, entries); !left {
-			return err
+		again, left := lostTheRace(err, entries)
+		if !left {
+			return some, err
 		}
+		some = some || len(entries) > 1
+		entries = again
 	}
-	return err
+	return some, err
 }
 
 func (k *KV) update(ctx context.Context, entries []guard.Entry) error {

@@ -213,6 +213,27 @@ func TestAgainstAFakeServerWhoLosesARaceTriesThoseKeysAgain(t *testing.T) {
 	require.Len(t, keys(), attempts)
 }
 
+func TestRegression_ABatchOfWhichAPartWasStoredBeforeALostRaceWasRefused(t *testing.T) {
+	var answers []bson.D
+	f := newFake(t, nil, func(string, bson.Raw) bson.D {
+		next := answers[0]
+		answers = answers[1:]
+		return next
+	})
+	kv := open(t, f.uri(), Config{})
+	// The first try stores two of three, and the second, of the third alone, is refused.
+	answers = []bson.D{writeFailure(2, 1, duplicateKey), failure(10107, "NotWritablePrimary")}
+	err := kv.BatchSetRaw(t.Context(), batchOf(3))
+	requireClass(t, resilient.Failed, true, err, "two are stored")
+	require.NotErrorIs(t, err, resilient.ErrRefused)
+
+	// A lone key that has lost the race is not stored.
+	answers = []bson.D{writeFailure(0, 0, duplicateKey), failure(10107, "NotWritablePrimary")}
+	requireClass(t, resilient.Refused, true, kv.SetRaw(t.Context(), "key", nil), "nothing is stored")
+	answers = []bson.D{writeFailure(0, 0, duplicateKey), failure(10107, "NotWritablePrimary")}
+	requireClass(t, resilient.Refused, true, kv.BatchSetRaw(t.Context(), batchOf(1)), "nothing is stored")
+}
+
 func TestTheLargestValueThatMayBeSetFits(t *testing.T) {
 	kv, _ := server(t, Config{MaxValue: largestMaxValue, Timeout: patience})
 	key := fmt.Sprintf("%0512d", 1)
