@@ -212,3 +212,20 @@ func TestStatesThatAreNotProvoked_ByTheirValue(t *testing.T) {
 		require.Equal(t, want, kv.Classify(err), err)
 	}
 }
+
+// What PostgreSQL says when its log cannot be written (XLogWrite and
+// issue_xlog_fsync in xlog.c) has the state of the file's fault.
+func TestRegression_AWriteThatAServersPanicEndedWasRefused(t *testing.T) {
+	kv := &KV{}
+	for _, code := range []string{"53100", "58030", "42501", "53200", "XX000", "XX001"} {
+		for _, e := range []*pgconn.PgError{
+			{Code: code, Severity: "PANIK", SeverityUnlocalized: "PANIC"},
+			{Code: code, Severity: "PANIC"},
+		} {
+			require.Equal(t, resilient.Failed, kv.Classify(e), code)
+			err := explain(t.Context(), classOf(e), true, e)
+			require.ErrorIs(t, err, resilient.ErrAmbiguous, code)
+			require.NotErrorIs(t, err, resilient.ErrRefused, code)
+		}
+	}
+}

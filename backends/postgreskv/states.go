@@ -59,12 +59,17 @@ var states = map[string]state{
 
 // stateOf returns what e means.
 func stateOf(e *pgconn.PgError) state {
-	if s, ok := states[e.Code]; ok {
-		return s
-	}
 	severity := e.SeverityUnlocalized
 	if severity == "" { // before PostgreSQL 9.6, and some poolers
 		severity = e.Severity
+	}
+	if severity == "PANIC" {
+		// Whatever the state: a disk that is full, or fails, while the log is
+		// written ends the server so, and recovery may find the commit in it.
+		return state{resilient.Failed, "the server has crashed"}
+	}
+	if s, ok := states[e.Code]; ok {
+		return s
 	}
 	switch kind := e.Code[:min(2, len(e.Code))]; {
 	case kind == "22", kind == "23":
