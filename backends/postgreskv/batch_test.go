@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -124,6 +125,25 @@ func TestTheServerEndsWhatNobodyWaitsFor(t *testing.T) {
 	require.EqualValues(t, 3, kv.pool.Config().MaxConns)
 	require.EqualValues(t, 8, open(t, nowhere, Config{}).pool.Config().MaxConns)
 	require.EqualValues(t, 5, open(t, nowhere+"&pool_max_conns=3", Config{PoolSize: 5}).pool.Config().MaxConns)
+}
+
+func TestRegression_OptionsOfTheURLDidNotStay(t *testing.T) {
+	s := servertest.Postgres(t)
+	for options, want := range map[string]map[string]string{
+		"-c statement_timeout=7s -clock_timeout=3s": {
+			"statement_timeout": "7s", "lock_timeout": "3s", "idle_in_transaction_session_timeout": "10s"},
+		"--lock-timeout=3s --Statement_Timeout=7s --idle-in-transaction-session-timeout=4s": {
+			"statement_timeout": "7s", "lock_timeout": "3s", "idle_in_transaction_session_timeout": "4s"},
+		"-c tcp_user_timeout=7s": {
+			"statement_timeout": "10s", "lock_timeout": "1500ms", "idle_in_transaction_session_timeout": "10s"},
+	} {
+		kv := open(t, servertest.PostgresURL(s)+"&options="+strings.ReplaceAll(url.QueryEscape(options), "+", "%20"), Config{})
+		for setting, value := range want {
+			var is string
+			require.NoError(t, kv.pool.QueryRow(t.Context(), "SELECT current_setting($1)", setting).Scan(&is))
+			require.Equal(t, value, is, "%s with %q", setting, options)
+		}
+	}
 }
 
 func TestSeveralHostsFollowTheOneThatTakesWrites(t *testing.T) {

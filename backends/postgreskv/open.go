@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -109,11 +110,24 @@ func poolConfig(url string, cfg Config) (*pgxpool.Config, error) {
 		"idle_in_transaction_session_timeout": cfg.StatementTimeout,
 		"lock_timeout":                        cfg.LockTimeout,
 	} {
-		if _, ok := pc.ConnConfig.RuntimeParams[param]; !ok && limit > 0 {
+		if _, ok := pc.ConnConfig.RuntimeParams[param]; !ok && limit > 0 && !inOptions(pc.ConnConfig.RuntimeParams["options"], param) {
 			pc.ConnConfig.RuntimeParams[param] = strconv.FormatInt(max(1, limit.Milliseconds()), 10)
 		}
 	}
 	return pc, nil
+}
+
+// inOptions reports whether options, the server's command line of a session
+// ("-c param=value", "--param=value"), sets param: a parameter of the session
+// beside it would be the one that counts.
+func inOptions(options, param string) bool {
+	for word := range strings.FieldsSeq(options) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(word, "-c"), "--"), "=")
+		if strings.EqualFold(strings.ReplaceAll(name, "-", "_"), param) {
+			return true
+		}
+	}
+	return false
 }
 
 // check returns why the connections that pc makes must not be used.
