@@ -19,6 +19,9 @@ const (
 	// batchBytes is how much of a batch is in memory twice, here and in the
 	// driver's packet.
 	batchBytes = 4 << 20
+	// noChain overrules the session's completion_type, with which the end of a
+	// transaction may begin another: the pool's next write would stay in that.
+	noChain = " AND NO CHAIN NO RELEASE"
 )
 
 // batch is one connection on which a batch runs. It belongs to one call.
@@ -118,7 +121,7 @@ func (b *batch) commit(ctx context.Context, statements int, write func() error) 
 	}
 	err := write()
 	if err == nil {
-		if _, err = b.conn.ExecContext(ctx, "COMMIT"); err == nil {
+		if _, err = b.conn.ExecContext(ctx, "COMMIT"+noChain); err == nil {
 			ended = true
 			return nil
 		}
@@ -127,7 +130,7 @@ func (b *batch) commit(ctx context.Context, statements int, write func() error) 
 			err = fmt.Errorf("%w: %w", resilient.ErrAmbiguous, err)
 		}
 	}
-	_, undo := b.conn.ExecContext(ctx, "ROLLBACK")
+	_, undo := b.conn.ExecContext(ctx, "ROLLBACK"+noChain)
 	ended = undo == nil
 	return err
 }

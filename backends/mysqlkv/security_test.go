@@ -208,6 +208,25 @@ func TestASessionsSettingsWinOverTheDSN(t *testing.T) {
 	}
 }
 
+// With completion_type=CHAIN a COMMIT begins the next transaction.
+func TestRegression_AWriteAfterABatchStayedInATransactionThatNobodyEnds(t *testing.T) {
+	server := servertest.MySQL(t, "--completion-type=CHAIN")
+	opened, err := Open(servertest.MySQLDSN(server), Config{PoolSize: 1})
+	require.NoError(t, err)
+	db := pool(t, servertest.MySQLDSN(server))
+	db.SetMaxOpenConns(1)
+	borrowed, err := New(db, Config{})
+	require.NoError(t, err)
+	for name, kv := range map[string]*KV{"opened": opened, "borrowed": borrowed} {
+		require.NoError(t, kv.BatchSetRaw(t.Context(), manyWith("last")))
+		require.NoError(t, kv.SetRaw(t.Context(), name, nil))
+		other := open(t, server, Config{Namespace: defaultNamespace})
+		_, err = other.GetRaw(t.Context(), name)
+		require.NoError(t, err, name)
+		require.NoError(t, kv.Close())
+	}
+}
+
 func TestS13_RequireTLSRefusesWhatCouldBePlaintext(t *testing.T) {
 	for name, c := range map[string]*tls.Config{"trusting": {InsecureSkipVerify: true}, "verifying": {MinVersion: tls.VersionTLS12}} {
 		require.NoError(t, mysql.RegisterTLSConfig(name, c))
