@@ -61,9 +61,10 @@
 // that takes connections and says nothing.
 //
 // Every connection begins with autocommit = 1 and a strict sql_mode (without
-// which a server cuts off what does not fit), and with lock_wait_timeout and
-// innodb_lock_wait_timeout of Config.Timeout; their defaults are a day or more,
-// and 50 s.
+// which a server cuts off what does not fit), with no sql_select_limit, with the
+// character_set_connection that it sends in (a server converts keys and values
+// otherwise), and with lock_wait_timeout and innodb_lock_wait_timeout of
+// Config.Timeout; their defaults are a day or more, and 50 s.
 //
 // The pool has at most Config.PoolSize connections, and keeps as many, for at
 // most a minute without use and five minutes in all. A server that answers that it
@@ -72,9 +73,10 @@
 // send nothing twice: database/sql tries another connection only if nothing was
 // written on the first.
 //
-// With New all of this is the owner's to set. A pool with autocommit off or
-// without a strict sql_mode is refused at the first contact; the rest cannot be
-// seen. database/sql does not say whether a call that waited in vain for a
+// With New all of this is the owner's to set. A pool with autocommit off, without
+// a strict sql_mode, with a sql_select_limit below 500, or with a
+// character_set_connection other than its character_set_client is refused at the
+// first contact; the rest cannot be seen. database/sql does not say whether a call that waited in vain for a
 // borrowed pool was sent, so that such a write is ambiguous. Text that holds keys
 // or values is never made, whatever interpolateParams says.
 //

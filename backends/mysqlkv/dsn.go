@@ -95,7 +95,10 @@ func newConnector(c *mysql.Config, cfg Config) (*connector, error) {
 // session returns the statement that every connection begins with. It is the
 // last word on these settings, whatever the DSN has set.
 func session(cfg Config) string {
-	set := "SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+	// A parameter in another character set than that of the connection would be
+	// converted, which changes keys and values; a limit would cut off answers.
+	set := "SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'" +
+		", character_set_connection = @@character_set_client, sql_select_limit = 18446744073709551615"
 	if cfg.Timeout > 0 {
 		// Defaults are 50 s for a row and at least a day for a table. A write
 		// whose caller has left would wait that long and then be applied.

@@ -39,15 +39,17 @@ func (k *KV) meet(ctx context.Context) error {
 // settings returns max_allowed_packet, and an error for settings of a borrowed
 // pool with which a write would not be what it is acknowledged for.
 func (k *KV) settings(ctx context.Context) (packet int64, err error) {
-	rows, err := k.db.QueryContext(ctx, "SELECT @@max_allowed_packet, @@autocommit, @@sql_mode")
+	rows, err := k.db.QueryContext(ctx, "SELECT @@max_allowed_packet, @@autocommit, @@sql_mode,"+
+		" @@character_set_connection = @@character_set_client, @@sql_select_limit")
 	if err != nil {
 		return 0, err
 	}
 	var (
-		autocommit bool
-		mode       string
+		autocommit, asSent bool
+		mode               string
+		limit              uint64
 	)
-	if err := drain(rows, func() error { return rows.Scan(&packet, &autocommit, &mode) }); err != nil {
+	if err := drain(rows, func() error { return rows.Scan(&packet, &autocommit, &mode, &asSent, &limit) }); err != nil {
 		return 0, err
 	}
 	switch {
@@ -57,6 +59,10 @@ func (k *KV) settings(ctx context.Context) (packet int64, err error) {
 		return 0, errAutocommit
 	case !strings.Contains(mode, "STRICT_"):
 		return 0, errSQLMode
+	case !asSent:
+		return 0, errCharset
+	case limit < batchRows:
+		return 0, errSelectLimit
 	}
 	return packet, nil
 }

@@ -71,8 +71,8 @@ func Open(dsn string, cfg Config) (*KV, error) {
 
 // New returns a store in a table of db, which it borrows: Close leaves it open.
 // Close the store before db. What Open sets on the driver, the pool and the
-// session is db's owner's to set; the first contact refuses a db with autocommit
-// off or without a strict sql_mode.
+// session is db's owner's to set; the first contact refuses a db whose session
+// would lose or change what is stored (see the package's documentation).
 func New(db *sql.DB, cfg Config) (*KV, error) {
 	if db == nil {
 		return nil, errors.New("mysqlkv: the database is nil")

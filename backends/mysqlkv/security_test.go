@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -204,6 +205,60 @@ func TestASessionsSettingsWinOverTheDSN(t *testing.T) {
 		err = kv.SetRaw(t.Context(), "key", nil)
 		require.ErrorIs(t, err, want)
 		require.Equal(t, want != nil, errors.Is(err, resilient.ErrRefused))
+		require.NoError(t, kv.Close())
+	}
+}
+
+func TestRegression_SettingsOfTheDSNChangedWhatWasStoredAndCutOffWhatWasRead(t *testing.T) {
+	server := servertest.MySQL(t)
+	const odd = "?sql_select_limit=1&character_set_connection="
+	for _, charset := range []string{"latin1", "utf8mb3"} {
+		kv, err := Open(servertest.MySQLDSN(server)+odd+charset, Config{PoolSize: 1})
+		require.NoError(t, err)
+		batch := manyWith("\u00e9")
+		value := []byte("\xff\x80\u00e9\U0001f511\x00")
+		batch["\u00e9"] = value
+		require.NoError(t, kv.BatchSetRaw(t.Context(), batch)) // in two statements
+		require.NoError(t, kv.SetRaw(t.Context(), "single \U0001f511", value))
+
+		// Another connection sees what was acknowledged on this one.
+		plain, err := Open(servertest.MySQLDSN(server), Config{})
+		require.NoError(t, err)
+		for _, reader := range []*KV{kv, plain} {
+			got, err := reader.BatchGetRaw(t.Context(), slices.Collect(maps.Keys(batch)))
+			require.NoError(t, err)
+			require.Len(t, got, len(batch))
+			require.Equal(t, value, got["\u00e9"])
+			single, err := reader.GetRaw(t.Context(), "single \U0001f511")
+			require.NoError(t, err)
+			require.Equal(t, value, single)
+			keys, err := reader.List(t.Context(), "\xc3")
+			require.NoError(t, err)
+			require.Equal(t, []string{"\u00e9"}, keys)
+		}
+		require.NoError(t, plain.Close())
+		require.NoError(t, kv.Close())
+	}
+}
+
+func TestRegression_ABorrowedDatabaseThatChangesOrCutsOffWasUsed(t *testing.T) {
+	server := servertest.MySQL(t)
+	for option, want := range map[string]error{
+		"?character_set_connection=latin1": errCharset,
+		"?character_set_client=latin1":     errCharset,
+		"?sql_select_limit=499":            errSelectLimit,
+		"?sql_select_limit=500":            nil,
+		"?charset=latin1":                  nil,
+		"?charset=binary":                  nil,
+	} {
+		kv, err := New(pool(t, servertest.MySQLDSN(server)+option), Config{})
+		require.NoError(t, err)
+		err = kv.SetRaw(t.Context(), "key", nil)
+		require.ErrorIs(t, err, want, option)
+		require.Equal(t, want != nil, errors.Is(err, resilient.ErrRefused), option)
+		if want != nil {
+			require.ErrorContains(t, err, want.Error(), option)
+		}
 		require.NoError(t, kv.Close())
 	}
 }
