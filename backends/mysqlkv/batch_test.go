@@ -125,3 +125,15 @@ func TestACommitIsLeftAtAFrozenServer(t *testing.T) {
 	require.NoError(t, err, "the COMMIT was in the server's socket")
 	require.Equal(t, "value", string(value))
 }
+
+func TestRegression_ABatchThatWasRefusedHadBeenAppliedInPart(t *testing.T) {
+	server := servertest.MySQL(t)
+	run(t, admin(t, server), "CREATE TABLE holdfast (k VARBINARY(512) NOT NULL PRIMARY KEY, v BLOB NOT NULL) ENGINE=MyISAM")
+	kv := open(t, server, Config{Namespace: defaultNamespace})
+	batch := manyWith("too large for the column")
+	batch["too large for the column"] = make([]byte, 1<<16)
+	require.Error(t, kv.BatchSetRaw(t.Context(), batch))
+	var rows int
+	require.NoError(t, kv.db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM holdfast").Scan(&rows))
+	require.Zero(t, rows, "all of it or nothing")
+}

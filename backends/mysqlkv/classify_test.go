@@ -196,6 +196,25 @@ func TestWhatTheServerRefusesIsRefusedAndHealthKnows(t *testing.T) {
 		kv = open(t, server, Config{Namespace: "other"})
 		requireRefused(t, kv, 1054, set(kv))
 	})
+	t.Run("a table without transactions", func(t *testing.T) {
+		for _, engine := range []string{"MyISAM", "Aria"} {
+			run(t, db, "CREATE TABLE "+engine+" (k VARBINARY(512) NOT NULL PRIMARY KEY, v LONGBLOB NOT NULL) ENGINE="+engine)
+			kv := open(t, server, Config{Namespace: engine})
+			for _, o := range operations(kv) {
+				err := o.call(ctx)
+				require.ErrorIs(t, err, resilient.ErrRefused, o.name)
+				require.ErrorIs(t, err, errEngine, o.name)
+			}
+		}
+		// It is the very table that counts, where names differ in case only.
+		run(t, db, "CREATE TABLE myisam (k VARBINARY(512) NOT NULL PRIMARY KEY, v LONGBLOB NOT NULL) ENGINE=InnoDB")
+		warm(t, open(t, server, Config{Namespace: "myisam"}))
+		warm(t, open(t, server, Config{Namespace: "holdfast.myisam"}))
+		require.ErrorIs(t, set(open(t, server, Config{Namespace: "holdfast.MyISAM"})), errEngine)
+		// A view tells no engine.
+		run(t, db, "CREATE VIEW viewed AS SELECT k, v FROM myisam")
+		warm(t, open(t, server, Config{Namespace: "viewed"}))
+	})
 	t.Run("InnoDB is read-only", func(t *testing.T) {
 		writeConfig(t, server, "[mysqld]\ninnodb_read_only=1\n")
 		server.Stop()

@@ -13,7 +13,7 @@
 //
 // Keys and values are the bytes that were given: nothing folds case, accents or
 // trailing spaces. A table that is there already is used if its columns have
-// these names and types; one that is dropped later is not made again: every
+// these names and types and its engine has transactions; one that is dropped later is not made again: every
 // call is refused until it is back, and Health says so. Where the server folds
 // the case of tables' names (lower_case_table_names), two namespaces that differ
 // in case only are one. A row whose key is one zero byte is the canary's.
@@ -27,7 +27,8 @@
 // Config.MaxValue; values that the server's max_allowed_packet, as it was at the
 // first contact, has no room for (resilient.ErrValueTooLarge, before anything is
 // sent: a server drops the connection of one that is too large). A server that
-// cannot take 512 KiB is refused, as is a table with other columns.
+// cannot take 512 KiB is refused, as is a table with other columns, or of an
+// engine without transactions (MyISAM, Aria): a batch could be applied in part.
 //
 // # Calls
 //
@@ -76,9 +77,10 @@
 // With New all of this is the owner's to set. A pool with autocommit off, without
 // a strict sql_mode, with a sql_select_limit below 500, or with a
 // character_set_connection other than its character_set_client is refused at the
-// first contact; the rest cannot be seen. database/sql does not say whether a call that waited in vain for a
-// borrowed pool was sent, so that such a write is ambiguous. Text that holds keys
-// or values is never made, whatever interpolateParams says.
+// first contact; the rest cannot be seen. database/sql does not say whether a
+// call that waited in vain for a borrowed pool was sent, so that such a write is
+// ambiguous. Text that holds keys or values is never made, whatever
+// interpolateParams says.
 //
 // # Errors
 //

@@ -67,8 +67,8 @@ func (k *KV) settings(ctx context.Context) (packet int64, err error) {
 	return packet, nil
 }
 
-// look returns nil if the table is there and keeps the bytes of keys. A user
-// may have the right to use a table and not the one to make it.
+// look returns nil if the table is there, keeps the bytes of keys, and takes
+// batches back that fail. A user may have the right to use a table and not the one to make it.
 func (k *KV) look(ctx context.Context) error {
 	rows, err := k.db.QueryContext(ctx, k.sql.look)
 	if err != nil {
@@ -83,6 +83,16 @@ func (k *KV) look(ctx context.Context) error {
 	}
 	if columns[0].DatabaseTypeName() != "VARBINARY" || !strings.HasSuffix(columns[1].DatabaseTypeName(), "BLOB") {
 		return errColumns
+	}
+	if rows, err = k.db.QueryContext(ctx, k.sql.engine); err != nil {
+		return err
+	}
+	transactions := sql.NullBool{Bool: true}
+	if err := drain(rows, func() error { return rows.Scan(&transactions) }); err != nil {
+		return err
+	}
+	if !transactions.Bool {
+		return errEngine
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ const (
 
 // statements are the SQL of one table, made once from a name that was checked.
 type statements struct {
-	look, create                            string
+	look, engine, create                    string
 	get, set, del, list, tryWrite, trySweep statement
 	// A batch has as many placeholders as keys between these.
 	getMany, delMany, setMany, setManyEnd string
@@ -36,6 +36,7 @@ func newStatements(namespace string) statements {
 	const upsert = " ON DUPLICATE KEY UPDATE v = VALUES(v)" // REPLACE would delete the row first
 	return statements{
 		look:   "SELECT k, v FROM " + t + " LIMIT 0",
+		engine: transactional(namespace),
 		create: "CREATE TABLE IF NOT EXISTS " + t + " (k VARBINARY(512) NOT NULL PRIMARY KEY, v LONGBLOB NOT NULL) ENGINE=InnoDB",
 		get:    statement{text: "SELECT v FROM " + t + " WHERE k = ?"},
 		set:    statement{text: "INSERT INTO " + t + " (k, v) VALUES (?, ?)" + upsert},
@@ -49,6 +50,20 @@ func newStatements(namespace string) statements {
 		setMany:    "INSERT INTO " + t + " (k, v) VALUES (?, ?)",
 		setManyEnd: upsert,
 	}
+}
+
+// transactional returns the statement that asks whether the table's engine has
+// transactions. A view has none of its own, and no answer. The schema's tables
+// are compared without case by some servers: the very name comes first.
+func transactional(namespace string) string {
+	schema, table := "DATABASE()", namespace
+	if database, name, ok := strings.Cut(namespace, "."); ok {
+		schema, table = "'"+database+"'", name
+	}
+	return "SELECT e.transactions = 'YES' FROM information_schema.tables AS t" +
+		" JOIN information_schema.engines AS e ON e.engine = t.engine" +
+		" WHERE t.table_schema = " + schema + " AND t.table_name = '" + table + "'" +
+		" ORDER BY CAST(t.table_name AS BINARY) = '" + table + "' DESC LIMIT 1"
 }
 
 // many returns the text of a statement on n keys, or rows.
