@@ -37,7 +37,7 @@ func (k *KV) GetRaw(ctx context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return value, nil
+	return notNull(value), nil
 }
 
 // List returns the keys with prefix. It asks for 4096 keys at a time: a key that
@@ -105,7 +105,7 @@ func (k *KV) BatchGetRaw(ctx context.Context, keys []string) (map[string][]byte,
 			}
 			var key, value []byte
 			_, err = pgx.ForEachRow(rows, []any{&key, &value}, func() error {
-				found[string(key)] = value
+				found[string(key)] = notNull(value)
 				return nil
 			})
 			if err != nil {

@@ -73,6 +73,18 @@ func TestAUserWhoMayNotCreateUsesATableThatIsThere(t *testing.T) {
 	mustWork(t, kv)
 }
 
+func TestRegression_ANullOfSomebodyElsesWasANilValueWithoutAnError(t *testing.T) {
+	s, kv := onServer(t, Config{})
+	run(t, session(t, s), "CREATE TABLE holdfast (key bytea PRIMARY KEY, value bytea)")
+	run(t, session(t, s), "INSERT INTO holdfast VALUES ('key', NULL)")
+	value, err := kv.GetRaw(t.Context(), "key")
+	require.NoError(t, err)
+	require.Equal(t, []byte{}, value)
+	values, err := kv.BatchGetRaw(t.Context(), []string{"key"})
+	require.NoError(t, err)
+	require.Equal(t, map[string][]byte{"key": {}}, values)
+}
+
 func TestHealthMissesEachRightThatTheStoreNeeds(t *testing.T) {
 	s, owner := onServer(t, Config{})
 	mustWork(t, owner)

@@ -121,7 +121,8 @@ func batch[Part any](ctx context.Context, k *KV, parts []Part, exec func(executo
 	}
 }
 
-// notNull returns value, or an empty one for nil, which pgx would send as NULL.
+// notNull returns value, or an empty one for nil, which is what pgx makes of NULL
+// and NULL of.
 func notNull(value []byte) []byte {
 	if value == nil {
 		return []byte{}
