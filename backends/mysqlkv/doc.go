@@ -13,10 +13,12 @@
 //
 // Keys and values are the bytes that were given: nothing folds case, accents or
 // trailing spaces. A table that is there already is used if its columns have
-// these names and types and its engine has transactions; one that is dropped later is not made again: every
-// call is refused until it is back, and Health says so. Where the server folds
-// the case of tables' names (lower_case_table_names), two namespaces that differ
-// in case only are one. A row whose key is one zero byte is the canary's.
+// these names and types, k and nothing else is unique, and its engine has
+// transactions; of a view only the columns are seen. A table that is dropped
+// later is not made again: every call is refused until it is back, and Health
+// says so. Where the server folds the case of tables' names
+// (lower_case_table_names), two namespaces that differ in case only are one. A
+// row whose key is one zero byte is the canary's.
 //
 // The user needs SELECT, INSERT, UPDATE and DELETE on the table, and CREATE if it
 // is to be made.
@@ -27,8 +29,9 @@
 // Config.MaxValue; values that the server's max_allowed_packet, as it was at the
 // first contact, has no room for (resilient.ErrValueTooLarge, before anything is
 // sent: a server drops the connection of one that is too large). A server that
-// cannot take 512 KiB is refused, as is a table with other columns, or of an
-// engine without transactions (MyISAM, Aria): a batch could be applied in part.
+// cannot take 512 KiB is refused, as is a table with other columns, with no unique
+// index of k or with one of anything else, or of an engine without transactions
+// (MyISAM, Aria), where a batch could be applied in part.
 //
 // # Calls
 //

@@ -67,8 +67,9 @@ func (k *KV) settings(ctx context.Context) (packet int64, err error) {
 	return packet, nil
 }
 
-// look returns nil if the table is there, keeps the bytes of keys, and takes
-// batches back that fail. A user may have the right to use a table and not the one to make it.
+// look returns nil if the table is there, keeps the bytes of keys, and is fit
+// for the store's statements. A user may have the right to use a table and not
+// the one to make it.
 func (k *KV) look(ctx context.Context) error {
 	rows, err := k.db.QueryContext(ctx, k.sql.look)
 	if err != nil {
@@ -84,17 +85,74 @@ func (k *KV) look(ctx context.Context) error {
 	if columns[0].DatabaseTypeName() != "VARBINARY" || !strings.HasSuffix(columns[1].DatabaseTypeName(), "BLOB") {
 		return errColumns
 	}
-	if rows, err = k.db.QueryContext(ctx, k.sql.engine); err != nil {
+	return k.lookAtEngine(ctx)
+}
+
+// lookAtEngine returns nil if the table takes batches back that fail, and tells
+// its keys apart. A view answers neither question.
+func (k *KV) lookAtEngine(ctx context.Context) error {
+	rows, err := k.db.QueryContext(ctx, k.sql.engine)
+	if err != nil {
 		return err
 	}
-	transactions := sql.NullBool{Bool: true}
-	if err := drain(rows, func() error { return rows.Scan(&transactions) }); err != nil {
+	view, transactions := true, false
+	err = drain(rows, func() error {
+		view = false
+		return rows.Scan(&transactions)
+	})
+	switch {
+	case err != nil || view:
 		return err
-	}
-	if !transactions.Bool {
+	case !transactions:
 		return errEngine
 	}
-	return nil
+	return k.lookAtKeys(ctx)
+}
+
+// lookAtKeys returns nil if k is unique as a whole and nothing else is: a write
+// goes to the row that any of the unique indexes finds.
+func (k *KV) lookAtKeys(ctx context.Context) error {
+	rows, err := k.db.QueryContext(ctx, k.sql.keys)
+	if err != nil {
+		return err
+	}
+	columns, err := rows.Columns()
+	if err != nil {
+		return errors.Join(err, rows.Close())
+	}
+	var (
+		ordinary     bool
+		name, column sql.NullString
+		part         sql.NullInt64
+	)
+	into := make([]any, len(columns)) // servers differ in the last ones
+	for i, title := range columns {
+		switch strings.ToLower(title) {
+		case "non_unique":
+			into[i] = &ordinary
+		case "key_name":
+			into[i] = &name
+		case "column_name":
+			into[i] = &column
+		case "sub_part":
+			into[i] = &part
+		default:
+			into[i] = new(sql.RawBytes)
+		}
+	}
+	found, sound := map[string]bool{}, true
+	err = drain(rows, func() error {
+		err := rows.Scan(into...)
+		if err == nil && !ordinary {
+			sound = sound && !found[name.String] && strings.EqualFold(column.String, "k") && !part.Valid
+			found[name.String] = true
+		}
+		return err
+	})
+	if err == nil && (!sound || len(found) == 0) {
+		err = errKey
+	}
+	return err
 }
 
 // drain calls fn at every row and closes rows, at the end of the answer if fn

@@ -18,7 +18,7 @@ const (
 
 // statements are the SQL of one table, made once from a name that was checked.
 type statements struct {
-	look, engine, create                    string
+	look, engine, keys, create              string
 	get, set, del, list, tryWrite, trySweep statement
 	// A batch has as many placeholders as keys between these.
 	getMany, delMany, setMany, setManyEnd string
@@ -37,6 +37,7 @@ func newStatements(namespace string) statements {
 	return statements{
 		look:   "SELECT k, v FROM " + t + " LIMIT 0",
 		engine: transactional(namespace),
+		keys:   "SHOW KEYS FROM " + t,
 		create: "CREATE TABLE IF NOT EXISTS " + t + " (k VARBINARY(512) NOT NULL PRIMARY KEY, v LONGBLOB NOT NULL) ENGINE=InnoDB",
 		get:    statement{text: "SELECT v FROM " + t + " WHERE k = ?"},
 		set:    statement{text: "INSERT INTO " + t + " (k, v) VALUES (?, ?)" + upsert},

@@ -214,3 +214,32 @@ func TestRegression_AListNamedKeysThatNoCallTakes(t *testing.T) {
 		require.Equal(t, want, keys)
 	}
 }
+
+func TestRegression_ATableWithoutAKeyOfWholeKeysMixedThemUp(t *testing.T) {
+	server := servertest.MySQL(t)
+	db := admin(t, server)
+	const columns = " (k VARBINARY(512) NOT NULL, v BLOB NOT NULL"
+	for name, rest := range map[string]string{
+		"none":     ")",
+		"ordinary": ", KEY (k))",
+		"part":     ", UNIQUE (k(4)))",
+		"more":     ", PRIMARY KEY (k, v(4)))",
+		"another":  ", PRIMARY KEY (k), UNIQUE (v(4)))",
+	} {
+		run(t, db, "CREATE TABLE "+name+columns+rest+" ENGINE=InnoDB")
+		kv := open(t, server, Config{Namespace: name})
+		for _, o := range operations(kv) {
+			err := o.call(t.Context())
+			require.ErrorIs(t, err, errKey, name)
+			require.ErrorIs(t, err, resilient.ErrRefused, name)
+			require.ErrorContains(t, err, errKey.Error(), name)
+		}
+	}
+	for name, rest := range map[string]string{
+		"usual":   ", PRIMARY KEY (K))",
+		"unusual": ", UNIQUE (k), KEY (k(4)), KEY (v(4)))",
+	} {
+		run(t, db, "CREATE TABLE "+name+columns+rest+" ENGINE=InnoDB")
+		warm(t, open(t, server, Config{Namespace: name}))
+	}
+}
