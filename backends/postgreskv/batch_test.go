@@ -159,3 +159,33 @@ func TestSeveralHostsFollowTheOneThatTakesWrites(t *testing.T) {
 	require.Eventually(t, func() bool { return kv.Health(t.Context()) == nil }, patience, 10*time.Millisecond)
 	mustWork(t, kv)
 }
+
+func TestRegression_OneOfSeveralHostsAnsweredWithWhatWasOverwritten(t *testing.T) {
+	primary, first := onServer(t, Config{})
+	require.NoError(t, first.SetRaw(t.Context(), "key", []byte("old")))
+	standby := servertest.PostgresStandby(t, primary)
+	onStandby := session(t, standby)
+	require.Eventually(t, func() bool {
+		var rows int
+		return onStandby.QueryRow(t.Context(), "SELECT count(*) FROM holdfast").Scan(&rows) == nil && rows == 1
+	}, patience, time.Millisecond)
+	run(t, onStandby, "SELECT pg_wal_replay_pause()") // it is behind, as any standby may be
+	hosts := strings.Replace(servertest.PostgresURL(primary), primary.Addr(), primary.Addr()+","+standby.Addr(), 1)
+	for _, attrs := range []string{"", "&target_session_attrs=any"} {
+		kv := open(t, hosts+attrs, Config{})
+		require.NoError(t, kv.SetRaw(t.Context(), "key", []byte("new")))
+		primary.Kill()
+		value, err := kv.GetRaw(t.Context(), "key")
+		require.ErrorIs(t, err, resilient.ErrUnavailable, "%q", value)
+		require.ErrorIs(t, kv.Health(t.Context()), resilient.ErrRefused)
+		primary.Start()
+		value, err = kv.GetRaw(t.Context(), "key")
+		require.NoError(t, err)
+		require.Equal(t, "new", string(value))
+	}
+	// A host that is alone is what the URL wants, and Health tells what it is.
+	lone := open(t, servertest.PostgresURL(standby), Config{})
+	_, err := lone.GetRaw(t.Context(), "key")
+	require.NoError(t, err)
+	require.ErrorIs(t, lone.Health(t.Context()), resilient.ErrRefused)
+}

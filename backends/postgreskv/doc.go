@@ -53,7 +53,8 @@
 // connection that breaks in the same moment: it fails the call that has it, a
 // write of which is ambiguous. Several hosts with
 // target_session_attrs=read-write follow a failover: pgx tries each for
-// Config.DialTimeout.
+// Config.DialTimeout. Without target_session_attrs, or with any, a standby among
+// them would answer with what was overwritten; that is taken for primary.
 //
 // # What is set on pgx
 //
@@ -64,6 +65,8 @@
 //   - A dialer that ends pgx's clean-up behind an ended call after 1 s a step
 //     (pgx takes 15 s, and the connection's place in the pool as long) and at
 //     Close.
+//   - ValidateConnect as for target_session_attrs=primary, if the URL has several
+//     hosts and allows any of them.
 //   - statement_timeout and idle_in_transaction_session_timeout 10 s,
 //     lock_timeout 1.5 s, as parameters of the session. A pooler that does not
 //     take them needs a negative Config.StatementTimeout and Config.LockTimeout.

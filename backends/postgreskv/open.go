@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,10 +19,10 @@ import (
 
 // Open returns a store in the database of url, which is "postgres://..." or
 // PostgreSQL's key=value form; several hosts, target_session_attrs and the rest
-// of what pgx knows are passed to it. What url leaves out comes from the PG...
-// variables of the environment. Open connects to nobody and works while the
-// server is down: the first call makes the table if it is not there. Close
-// closes the connections.
+// of what pgx knows are passed to it, but that any of several hosts is taken for
+// the primary of them. What url leaves out comes from the PG... variables of the
+// environment. Open connects to nobody and works while the server is down: the
+// first call makes the table if it is not there. Close closes the connections.
 //
 // An error about url does not show it: a password may be anywhere in it.
 func Open(url string, cfg Config) (*KV, error) {
@@ -105,6 +106,9 @@ func poolConfig(url string, cfg Config) (*pgxpool.Config, error) {
 	}
 	pc.PingTimeout = cfg.DialTimeout
 	pc.ConnConfig.ConnectTimeout = cfg.DialTimeout
+	if pc.ConnConfig.ValidateConnect == nil && severalHosts(pc.ConnConfig) {
+		pc.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
+	}
 	for param, limit := range map[string]time.Duration{
 		"statement_timeout":                   cfg.StatementTimeout,
 		"idle_in_transaction_session_timeout": cfg.StatementTimeout,
@@ -115,6 +119,12 @@ func poolConfig(url string, cfg Config) (*pgxpool.Config, error) {
 		}
 	}
 	return pc, nil
+}
+
+// severalHosts reports whether connections may be to different servers. pgx has
+// a fallback for each way to connect to one, too.
+func severalHosts(c *pgx.ConnConfig) bool {
+	return slices.ContainsFunc(c.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != c.Host || f.Port != c.Port })
 }
 
 // inOptions reports whether options, the server's command line of a session
