@@ -27,7 +27,9 @@
 // always" keep everything through a crash of the server or its machine;
 // "everysec" loses about a second. A replica that takes over lacks what had
 // not reached it, whatever the settings; min-replicas-to-write only bounds for
-// how long.
+// how long. With a maxmemory-policy of allkeys-... a full server drops keys that
+// it has acknowledged, which are then missing as if they had been deleted; with
+// noeviction, its default, or a volatile-... one it refuses writes.
 //
 // Batches are pipelines of at most 1000 commands or 4 MiB, in ascending order of
 // the keys. They are not atomic. One that fails is ambiguous, unless the server
