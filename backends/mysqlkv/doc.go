@@ -31,7 +31,8 @@
 // sent: a server drops the connection of one that is too large). A server that
 // cannot take 512 KiB is refused, as is a table with other columns, with no unique
 // index of k or with one of anything else, or of an engine without transactions
-// (MyISAM, Aria), where a batch could be applied in part.
+// (MyISAM, Aria), where a batch could be applied in part, and a session whose
+// isolation level is READ UNCOMMITTED.
 //
 // # Calls
 //

@@ -27,6 +27,7 @@ var (
 	errSQLMode     = errors.New("the borrowed database has no strict sql_mode: the server would cut off what does not fit")
 	errCharset     = errors.New("the borrowed database has a character_set_connection other than its character_set_client: the server would change keys and values")
 	errSelectLimit = errors.New("the borrowed database has a sql_select_limit that would cut off the answers to batches")
+	errDirty       = errors.New("the isolation level is READ UNCOMMITTED: what is read need never have been stored")
 	errKey         = errors.New("the table has no unique index of the whole column k, or one of anything else: keys would be taken for each other")
 	errEngine      = errors.New("the table's engine has no transactions: a batch that fails would be applied in part")
 	errPacket      = errors.New("the server's max_allowed_packet has no room for a value of 512 KiB")
@@ -97,7 +98,7 @@ func text(err error) string {
 		return said
 	}
 	for _, known := range []error{
-		errSlowConnect, errAutocommit, errColumns, errPanic, errSQLMode, errCharset, errSelectLimit, errKey, errEngine, errPacket, context.Canceled, context.DeadlineExceeded,
+		errSlowConnect, errAutocommit, errColumns, errPanic, errSQLMode, errCharset, errSelectLimit, errDirty, errKey, errEngine, errPacket, context.Canceled, context.DeadlineExceeded,
 		driver.ErrBadConn, sql.ErrConnDone, mysql.ErrInvalidConn, mysql.ErrMalformPkt, mysql.ErrPktSync, mysql.ErrPktSyncMul,
 		mysql.ErrPktTooLarge, mysql.ErrBusyBuffer, mysql.ErrNoTLS, mysql.ErrCleartextPassword, mysql.ErrNativePassword,
 		mysql.ErrOldPassword, mysql.ErrUnknownPlugin, mysql.ErrOldProtocol, io.ErrShortWrite, io.EOF, io.ErrUnexpectedEOF,

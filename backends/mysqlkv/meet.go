@@ -21,6 +21,9 @@ func (k *KV) meet(ctx context.Context) error {
 	}
 	packet, err := k.settings(ctx)
 	if err == nil {
+		err = k.isolation(ctx)
+	}
+	if err == nil {
 		err = k.look(ctx)
 	}
 	var server *mysql.MySQLError
@@ -65,6 +68,26 @@ func (k *KV) settings(ctx context.Context) (packet int64, err error) {
 		return 0, errSelectLimit
 	}
 	return packet, nil
+}
+
+// isolation returns an error if reads would see what others have not committed.
+// MariaDB and MySQL have different names for the setting.
+func (k *KV) isolation(ctx context.Context) error {
+	rows, err := k.db.QueryContext(ctx, "SHOW SESSION VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation')")
+	if err != nil {
+		return err
+	}
+	dirty := false
+	err = drain(rows, func() error {
+		var name, level string
+		err := rows.Scan(&name, &level)
+		dirty = dirty || level == "READ-UNCOMMITTED"
+		return err
+	})
+	if err == nil && dirty {
+		err = errDirty
+	}
+	return err
 }
 
 // look returns nil if the table is there, keeps the bytes of keys, and is fit

@@ -263,6 +263,37 @@ func TestRegression_ABorrowedDatabaseThatChangesOrCutsOffWasUsed(t *testing.T) {
 	}
 }
 
+func TestRegression_AValueWasReadThatWasNeverCommitted(t *testing.T) {
+	server := servertest.MySQL(t)
+	kv := open(t, server, Config{Namespace: defaultNamespace})
+	require.NoError(t, kv.SetRaw(t.Context(), "key", []byte("committed")))
+	other, err := admin(t, server).BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, other.Rollback()) }()
+	_, err = other.ExecContext(t.Context(), "UPDATE holdfast SET v = 'never'")
+	require.NoError(t, err)
+	for level, want := range map[string]error{
+		"READ-UNCOMMITTED": errDirty, "READ-COMMITTED": nil, "REPEATABLE-READ": nil, "SERIALIZABLE": nil,
+	} {
+		dsn := servertest.MySQLDSN(server) + "?tx_isolation='" + level + "'"
+		opened, err := Open(dsn, Config{})
+		require.NoError(t, err)
+		borrowed, err := New(pool(t, dsn), Config{})
+		require.NoError(t, err)
+		for _, kv := range []*KV{opened, borrowed} {
+			value, err := kv.GetRaw(t.Context(), "key")
+			require.ErrorIs(t, err, want, "%s: %q", level, value)
+			if want != nil {
+				require.ErrorContains(t, err, want.Error())
+				require.ErrorIs(t, kv.Health(t.Context()), resilient.ErrRefused)
+			} else {
+				require.Equal(t, "committed", string(value), level)
+			}
+			require.NoError(t, kv.Close())
+		}
+	}
+}
+
 // With completion_type=CHAIN a COMMIT begins the next transaction.
 func TestRegression_AWriteAfterABatchStayedInATransactionThatNobodyEnds(t *testing.T) {
 	server := servertest.MySQL(t, "--completion-type=CHAIN")
