@@ -22,8 +22,10 @@ func (k *KV) request(ctx context.Context, send func(ctx context.Context) error) 
 	err := send(httptrace.WithClientTrace(ctx, t.hooks()))
 	switch {
 	case t.redirected.Load():
-		// Whatever it says: another path may have answered, or another method.
-		return newFault(&redirected{err})
+		// Whatever it says: another path may have answered, or another method, and
+		// whoever sent it there may have applied it before.
+		r := &redirected{err}
+		return &fault{resilient.Failed, r.Error(), r}
 	case err == nil:
 		return nil
 	}

@@ -214,6 +214,34 @@ func TestARedirectThatABorrowedClientFollowsIsFoundOut(t *testing.T) {
 	require.NotZero(t, reached.Load())
 }
 
+// Whoever redirects with 303 See Other may have applied the write before.
+func TestRegression_AWriteThatWasFollowedElsewhereHadTheFateOfWhatWasMetThere(t *testing.T) {
+	for _, status := range []int{400, 403, 404, 429} {
+		elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		transport := &http.Transport{}
+		client, err := api.NewClient(&api.Config{
+			Address:    answering(t, http.StatusSeeOther, "Location: "+elsewhere.URL, ""),
+			HttpClient: &http.Client{Transport: transport},
+		})
+		require.NoError(t, err)
+		kv, err := New(client, Config{})
+		require.NoError(t, err)
+		for _, end := range []func(){func() {}, elsewhere.Close} { // there, and not there any more
+			end()
+			transport.CloseIdleConnections()
+			for _, o := range operations(kv, "key", nil) {
+				if err := o.run(t.Context()); o.writes {
+					require.ErrorIs(t, err, resilient.ErrAmbiguous, "%s: %d", o.name, status)
+					require.NotErrorIs(t, err, resilient.ErrRefused, o.name)
+					require.Equal(t, resilient.Failed, kv.Classify(err), o.name)
+				}
+			}
+		}
+		require.NoError(t, kv.Close())
+		transport.CloseIdleConnections()
+	}
+}
+
 func TestAnswersThatAreNotConsulsAreFailures(t *testing.T) {
 	for _, c := range []struct {
 		status int
