@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/dgraph-io/badger/v4"
@@ -23,7 +24,7 @@ type KV struct {
 	cfg      Config
 	keys     keyspace
 	maxValue int
-	disk     *embedded.Disk
+	disks    []*embedded.Disk // of the tables and, elsewhere, of the value log, which is the last
 	gate     *guard.Gate
 	faults   *faults
 	collect  *collector // nil if no garbage is collected
@@ -61,6 +62,7 @@ func Open(dir string, cfg Config) (*KV, error) {
 	if err != nil {
 		return nil, fmt.Errorf("badgerkv: %w", err)
 	}
+	disks := []*embedded.Disk{disk}
 	if err := disk.Check(0); err != nil {
 		return nil, fmt.Errorf("badgerkv: %w", err)
 	}
@@ -76,7 +78,7 @@ func Open(dir string, cfg Config) (*KV, error) {
 	if cfg.GCInterval == 0 {
 		cfg.GCInterval = defaultGCInterval
 	}
-	kv := build(db, disk, faults, cfg)
+	kv := build(db, disks, faults, cfg)
 	kv.owned = true
 	return kv, nil
 }
@@ -107,15 +109,19 @@ func New(db *badger.DB, cfg Config) (*KV, error) {
 	if opts.InMemory {
 		return nil, errors.New("badgerkv: a database in memory cannot be used: take memkv")
 	}
-	info, err := os.Stat(opts.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("badgerkv: %w", err)
+	var disks []*embedded.Disk
+	for _, dir := range slices.Compact([]string{opts.Dir, opts.ValueDir}) {
+		info, err := os.Stat(dir)
+		if err != nil {
+			return nil, fmt.Errorf("badgerkv: %w", err)
+		}
+		disk, err := embedded.NewDisk(dir, info, cfg.floor(opts.NumMemtables, opts.MemTableSize))
+		if err != nil {
+			return nil, fmt.Errorf("badgerkv: %w", err)
+		}
+		disks = append(disks, disk)
 	}
-	disk, err := embedded.NewDisk(opts.Dir, info, cfg.floor(opts.NumMemtables, opts.MemTableSize))
-	if err != nil {
-		return nil, fmt.Errorf("badgerkv: %w", err)
-	}
-	return build(db, disk, &faults{}, cfg), nil
+	return build(db, disks, &faults{}, cfg), nil
 }
 
 // options returns what Open sets on badger; doc.go says why.
@@ -132,19 +138,19 @@ func options(dir string, cfg Config, faults *faults) badger.Options {
 		WithLogger(listener{faults})
 }
 
-func build(db *badger.DB, disk *embedded.Disk, faults *faults, cfg Config) *KV {
+func build(db *badger.DB, disks []*embedded.Disk, faults *faults, cfg Config) *KV {
 	k := &KV{
 		db:     db,
 		cfg:    cfg,
 		keys:   newKeyspace(cfg.Namespace),
-		disk:   disk,
+		disks:  disks,
 		gate:   guard.NewGate(),
 		faults: faults,
 	}
 	opts := db.Opts()
 	k.maxValue = int(min(int64(cfg.MaxValue), opts.ValueLogFileSize))
 	if cfg.GCInterval > 0 && !opts.ReadOnly {
-		k.collect = newCollector(db, disk, cfg.GCInterval, opts.ValueLogFileSize)
+		k.collect = newCollector(db, disks[len(disks)-1], cfg.GCInterval, opts.ValueLogFileSize)
 	}
 	return k
 }

@@ -19,10 +19,11 @@
 //
 // badger writes through memory maps of sparse files: on a full disk it ends the
 // process with SIGBUS, which no program can catch. So Open and all writes are
-// refused while the disk has less than Config.MinFree bytes free. They are
-// also refused while the directory at the path is not the one that was opened,
-// whose files would be gone with the process. Free space is not known outside of
-// Linux, macOS and FreeBSD and is not checked there.
+// refused while the disk has less than Config.MinFree bytes free; with New, the
+// disk of the tables or that of the value log. They are also refused while the
+// directory at the path is not the one that was opened, whose files would be
+// gone with the process. Free space is not known outside of Linux, macOS and
+// FreeBSD and is not checked there.
 //
 // # Writes
 //

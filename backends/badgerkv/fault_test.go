@@ -40,6 +40,33 @@ func TestS27_ADeletedOrReplacedDirectoryIsUnhealthyAndTakesNoWrites(t *testing.T
 	}
 }
 
+func TestRegression_TheDiskOfABorrowedDatabasesValueLogWasNotLookedAt(t *testing.T) {
+	ctx := t.Context()
+	values := filepath.Join(t.TempDir(), "values")
+	db, err := badger.Open(badger.DefaultOptions(t.TempDir()).WithValueDir(values).WithLogger(nil))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	kv, err := New(db, Config{})
+	require.NoError(t, err)
+	require.NoError(t, kv.SetRaw(ctx, "k", []byte("v")))
+	require.NoError(t, kv.Health(ctx))
+	require.NoError(t, os.Rename(values, values+".old"))
+	for _, err := range []error{kv.Health(ctx), kv.SetRaw(ctx, "k", nil), kv.BatchDelete(ctx, []string{"k"})} {
+		require.ErrorIs(t, err, resilient.ErrRefused)
+	}
+	require.NoError(t, os.Rename(values+".old", values))
+	require.NoError(t, kv.Health(ctx))
+	require.NoError(t, kv.Close())
+
+	kv, err = New(db, Config{MinFree: 1 << 60})
+	require.NoError(t, err)
+	require.Len(t, kv.disks, 2)
+	for _, disk := range kv.disks {
+		require.ErrorIs(t, disk.CheckSpace(0), resilient.ErrRefused)
+	}
+	require.NoError(t, kv.Close())
+}
+
 func TestADatabaseThatItsOwnerClosesIsUnavailable(t *testing.T) {
 	ctx := t.Context()
 	kv, db := borrow(t, Config{})

@@ -52,8 +52,10 @@ func (k *KV) writable(incoming int64) error {
 	if k.db.Opts().ReadOnly {
 		return fmt.Errorf("badgerkv: %w: %w", resilient.ErrRefused, badger.ErrReadOnlyTxn)
 	}
-	if err := k.disk.Check(incoming); err != nil {
-		return fmt.Errorf("badgerkv: %w", err)
+	for _, disk := range k.disks {
+		if err := disk.Check(incoming); err != nil {
+			return fmt.Errorf("badgerkv: %w", err)
+		}
 	}
 	return nil
 }
