@@ -72,6 +72,9 @@ func (c Config) validate() error {
 	if len(c.Namespace) > bbolt.MaxKeySize {
 		faults = append(faults, fmt.Errorf("boltkv: Config.Namespace has %d bytes, bbolt allows %d", len(c.Namespace), bbolt.MaxKeySize))
 	}
+	if c.Namespace == string(journalBucket) {
+		faults = append(faults, errors.New("boltkv: Config.Namespace is the name by which a journal of package boltjournal is known"))
+	}
 	if c.MaxValue < 0 || c.MaxValue > bbolt.MaxValueSize {
 		faults = append(faults, fmt.Errorf("boltkv: Config.MaxValue is %d, must be in 0 to %d", c.MaxValue, bbolt.MaxValueSize))
 	}

@@ -89,6 +89,20 @@ func TestS32_InvalidArgumentsAreErrors(t *testing.T) {
 	require.ErrorIs(t, err, berrors.ErrDatabaseNotOpen)
 }
 
+func TestRegression_AStoreWithTheNameOfAJournalCouldNotBeOpenedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	cfg := Config{Namespace: string(journalBucket)}
+	kv, err := Open(path, cfg)
+	if err == nil { // then its keys must be there the next time
+		require.NoError(t, kv.Close())
+		kv, err = Open(path, cfg)
+		require.NoError(t, err)
+		require.NoError(t, kv.Close())
+	}
+	require.ErrorContains(t, err, "Config.Namespace")
+	require.NoFileExists(t, path)
+}
+
 func TestS1_StoresOfOneFileDoNotSeeEachOther(t *testing.T) {
 	ctx := t.Context()
 	a, db := borrow(t, Config{Namespace: "a"}, nil)
