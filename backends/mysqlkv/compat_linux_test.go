@@ -99,7 +99,7 @@ func TestCompatibility(t *testing.T) {
 			{Name: "Refused keys", Text: "none of the contract's."},
 			{Name: "A batch", Text: "is one transaction: atomic."},
 			{Name: "Durability", Text: "an acknowledged write survives the death of the server and of its machine if `innodb_flush_log_at_trx_commit` is 1, the default; with 0 or 2 up to a second is lost. It reaches replicas later unless they are semi-synchronous or a Galera or group-replication cluster."},
-			{Name: "Set on the driver", Text: "`interpolateParams`, `multiStatements`, `allowAllFiles`, `rejectReadOnly` off, whatever the DSN says; every connection begins with `autocommit = 1`, a strict `sql_mode` and lock waits of at most `Config.Timeout`, after which a write that its caller has left is not applied any more."},
+			{Name: "Set on the driver", Text: "`interpolateParams`, `multiStatements`, `allowAllFiles`, `rejectReadOnly` off, whatever the DSN says; every connection begins with `autocommit = 1`, a strict `sql_mode`, no `sql_select_limit`, one character set for all that is sent, and lock waits of at most `Config.Timeout`, after which a write that its caller has left is not applied any more."},
 		},
 		States: states,
 	})
