@@ -126,7 +126,7 @@ soak: tools ## the demo, the chaos of servers and the search for leaks for SOAKT
 	@HOLDFAST_SOAK=$(SOAKTIME:s=) HOLDFAST_SOAK_CLIENTS=12 bin/gotest -timeout 60m -count=1 -run 'TestSoak' ./backends
 	@HOLDFAST_KILLS=600 bin/gotest -timeout 60m -count=1 -run 'TestKilled|TestNoLossOfPower' ./failover/boltjournal
 	@HOLDFAST_SEED=1000000 HOLDFAST_SEEDS=$$((5 * $(SEEDS))) bin/gotest -timeout 60m -run TestSimulation ./failover
-	@go test -race -count=1 -timeout 60m -rapid.checks=$(CHECKS) -run 'Agrees|NeverReads' ./breaker ./resilient ./failover
+	@go test -race -count=1 -timeout 60m -run 'Agrees|NeverReads' ./breaker ./resilient ./failover -rapid.checks=$(CHECKS)
 
 clean: ## remove what make has made
 	@rm -rf bin .cache
