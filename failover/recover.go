@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -54,6 +55,9 @@ func (f *KV) takeOver(left Recovery) error {
 			p.complete.Store(false)
 		}
 	}
+	if err := f.outdate(left.Notes); err != nil {
+		return err
+	}
 	_, wasStrict := left.Notes[strict]
 	if f.cfg.Writes != Handoff && !left.Clean && !wasStrict {
 		if err := f.distrust(); err != nil {
@@ -65,6 +69,21 @@ func (f *KV) takeOver(left Recovery) error {
 		return f.journal.Note(strict, []byte{1})
 	case wasStrict && !isStrict:
 		return f.journal.Note(strict, nil)
+	}
+	return nil
+}
+
+// outdate forgets that members have been rebuilt which this group does not send
+// every write, or none at all: a later one must not take them for whole.
+func (f *KV) outdate(notes map[string][]byte) error {
+	for note := range notes {
+		name, is := strings.CutPrefix(note, rebuilt)
+		if _, err := f.named(name); !is || err == nil && f.cfg.Writes != Handoff {
+			continue
+		}
+		if err := f.journal.Note(note, nil); err != nil {
+			return fmt.Errorf("failover: %w", err)
+		}
 	}
 	return nil
 }

@@ -575,3 +575,41 @@ func TestRegression_AMirrorStrictTrustsTheMembersOfAMirrorThatCrashed(t *testing
 		v.unsure("k") // a miss would un-see it
 	})
 }
+
+// In the life between, writes go past the member, and nobody owes them to it: its
+// misses are no answers until it has been rebuilt again.
+func TestRegression_ARebuiltMemberIsTakenForWholeAfterALifeThatItHadNoPartIn(t *testing.T) {
+	for name, between := range map[string]struct {
+		mode  func(*failover.Config)
+		order []int
+	}{
+		"not a member":    {incompleteMirror, []int{0}},
+		"a mere stand-in": {handoff, []int{0, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inLives(t, 2, func(v *lives) {
+				v.begin(incompleteMirror, 0, 1)
+				require.NoError(t, v.kv.Rebuild(v.ctx, v.name(1), nil))
+				v.end()
+
+				v.begin(between.mode, between.order...)
+				v.set("k", "v")
+				v.lacks(1, "k")
+				v.end()
+
+				v.begin(incompleteMirror, 0, 1)
+				v.away(0)
+				v.unsure("k")
+				v.back(0)
+				require.NoError(t, v.kv.Rebuild(v.ctx, v.name(1), nil))
+				v.end()
+
+				v.begin(incompleteMirror, 0, 1) // as before
+				v.away(0)
+				v.reads("k", "v")
+				v.gone("other")
+				v.back(0)
+			})
+		})
+	}
+}
