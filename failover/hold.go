@@ -57,7 +57,7 @@ func (h *hold) back(now time.Time, cfg Failback) {
 			h.relapses = n // more make no difference, and are not to be forgiven first
 			break
 		}
-		span = min(2*span, cfg.MaxAfter)
+		span += min(span, cfg.MaxAfter-span) // twice as long can be more than a Duration holds
 	}
 	h.until = now.Add(span)
 }

@@ -324,3 +324,15 @@ func TestRegression_AStoreAroundAGroupHidesWhatIsOwed(t *testing.T) {
 		require.NoError(t, r.kv.Flush(r.ctx))
 	})
 }
+
+// Five seconds, doubled thirty-one times, are more than a Duration holds.
+func TestRegression_AMemberThatRelapsesOftenIsNotHeldBackAtAll(t *testing.T) {
+	inRig(t, 2, failback(failover.Failback{MaxAfter: math.MaxInt64}), func(r *rig) {
+		for range 33 {
+			r.away(0)
+			r.back(0)
+			time.Sleep(4 * time.Second)
+			require.Equal(t, r.name(1), r.kv.Active())
+		}
+	})
+}
