@@ -336,3 +336,14 @@ func TestRegression_AMemberThatRelapsesOftenIsNotHeldBackAtAll(t *testing.T) {
 		}
 	})
 }
+
+func TestRegression_AMemberIsHeldBackForLongerThanMaxAfter(t *testing.T) {
+	inRig(t, 2, failback(failover.Failback{MaxAfter: time.Second}), func(r *rig) {
+		for range 2 {
+			r.away(0)
+			r.back(0)
+			r.activates(0)
+			require.Equal(t, time.Second, r.held(0))
+		}
+	})
+}

@@ -70,6 +70,11 @@ func check(ctx context.Context, timeout, slowAfter time.Duration, health func(co
 	v := verdict{err: ctx.Err(), class: Failed}
 	if !c.hangs() {
 		v = c.verdict
+		// Whether a store that heeds its ctx is back before it is given up is
+		// chance: either way it has timed out.
+		if deadline, _ := bounded.Deadline(); v.err != nil && !v.unknown && ctx.Err() == nil && !result.Time.Before(deadline) {
+			v.err = withCause(v.err, ErrTimeout)
+		}
 	} else if v.err == nil {
 		v.err = &lateError{after: timeout}
 	}

@@ -77,7 +77,7 @@ func (p *Page) serveHealth(w http.ResponseWriter) {
 	for i := range readings {
 		r := &readings[i]
 		name := nameOf(&r.Status)
-		p.check(h.Checks, "", &r.Status, r.known)
+		p.check(h.Checks, "", &r.Status, r.known, 0)
 		switch {
 		case !r.known:
 			h.Status = unhealthy
@@ -107,7 +107,7 @@ func (p *Page) serveHealth(w http.ResponseWriter) {
 
 // check adds what is known of a store, or of a group and its members, whose
 // names begin with the group's.
-func (p *Page) check(all map[string]checkJSON, prefix string, st *resilient.Status, known bool) {
+func (p *Page) check(all map[string]checkJSON, prefix string, st *resilient.Status, known bool, level int) {
 	name := free(all, prefix+nameOf(st))
 	c := checkJSON{Status: conditionWord(st.Condition), State: st.State, Since: moment(st.Since), Slow: st.LastProbe.Slow}
 	if !known {
@@ -117,9 +117,9 @@ func (p *Page) check(all map[string]checkJSON, prefix string, st *resilient.Stat
 		c.Time, c.LatencyMS, c.Error = moment(last.Time), &ms, p.fault(last.Err)
 	}
 	all[name] = c
-	if strings.Count(name, "/") < depth {
+	if level < depth {
 		for i := range st.Members {
-			p.check(all, name+"/", &st.Members[i], known)
+			p.check(all, name+"/", &st.Members[i], known, level+1)
 		}
 	}
 }
@@ -158,7 +158,7 @@ func (p *Page) readable(st resilient.Status, level int) resilient.Status {
 	if st.Condition > resilient.Down {
 		st.Condition = resilient.Unknown
 	}
-	for _, t := range []*time.Time{&st.Since, &st.OldestOwed, &st.LastProbe.Time} {
+	for _, t := range []*time.Time{&st.Since, &st.OldestOwed, &st.LastProbe.Time, &st.HandBack.Since, &st.Journal.Since} {
 		if year := t.UTC().Year(); year < 0 || year > 9999 { // JSON has no such time
 			*t = time.Time{}
 		}
