@@ -137,3 +137,37 @@ func goesOn(t *testing.T, mode failover.Writes, path string) {
 	require.Zero(t, report.Keys, "the journal is empty")
 	require.True(t, report.Clean)
 }
+
+// What was given up is not there: the member's misses are no answers until it has
+// been rebuilt again.
+func TestRegression_ARebuiltMemberIsTakenForWholeAfterWhatItWasOwedIsDiscarded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	var faults []*kvtest.Fault
+	for range 2 {
+		kv, err := memkv.New(memkv.Config{})
+		require.NoError(t, err)
+		faults = append(faults, kvtest.NewFault(kv))
+	}
+	start := func() *failover.KV {
+		j, err := boltjournal.Open(path, boltjournal.Config{NoSync: true})
+		require.NoError(t, err)
+		g, err := failover.New(failover.Config{Writes: failover.Mirror, Journal: j}, resilient.KeepOpen(faults[0]), resilient.KeepOpen(faults[1]))
+		require.NoError(t, err)
+		return g
+	}
+	g := start()
+	name := g.Status().Members[1].Name
+	require.NoError(t, g.Rebuild(t.Context(), name, nil))
+	faults[1].Down()
+	require.NoError(t, g.SetRaw(t.Context(), "k", []byte("v")))
+	require.NoError(t, g.Close())
+	faults[1].Up()
+	lost, err := boltjournal.Discard(path, name, boltjournal.Config{NoSync: true})
+	require.NoError(t, err)
+	require.Equal(t, 1, lost)
+	g = start()
+	defer func() { require.NoError(t, g.Close()) }()
+	faults[0].Down()
+	_, err = g.GetRaw(t.Context(), "k")
+	require.ErrorIs(t, err, failover.ErrUncertain)
+}

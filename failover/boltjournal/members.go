@@ -89,6 +89,9 @@ func Discard(path, member string, cfg Config) (lost int, err error) {
 	return lost, nil
 }
 
+// incomplete is the group's note that a member may lack what the first one has.
+const incomplete = "incomplete: "
+
 // without returns c as it is when the member is owed nothing and has no name.
 func (c *contents) without(member string) (now *contents, lost int, err error) {
 	gone := slices.Index(c.names, member)
@@ -112,6 +115,9 @@ func (c *contents) without(member string) (now *contents, lost int, err error) {
 	}
 	for name, n := range c.notes {
 		kept.putNote(name, n)
+	}
+	if lost > 0 && gone > 0 { // the first is all that a Handoff has
+		kept.putNote(incomplete+member, newNote(incomplete+member, []byte{1}))
 	}
 	now, err = kept.renamed(slices.Delete(slices.Clone(c.names), gone, gone+1))
 	if err == nil {

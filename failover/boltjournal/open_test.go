@@ -301,7 +301,7 @@ func TestAMemberThatIsOwedSomethingMustNotBeMissing(t *testing.T) {
 	require.Equal(t, 3, lost)
 	next, left := openFor(t, j.path, Config{}, "a", "c")
 	require.False(t, left.Clean, "the mark stays")
-	require.Equal(t, map[string][]byte{"n": []byte("fact")}, left.Notes)
+	require.Equal(t, map[string][]byte{"n": []byte("fact"), "incomplete: b": {1}}, left.Notes)
 	require.Equal(t, []failover.Record{
 		{Key: "both", Value: []byte("v"), Owed: memberA, Seq: 1},
 		{Key: "kept", Delete: true, Owed: memberA, Seq: 4},
