@@ -182,3 +182,39 @@ func TestRegression_CloseAndACloseFromInsideOnChangeWaitForEachOther(t *testing.
 		require.Equal(t, 1, f.closes)
 	})
 }
+
+func TestRegression_RetriesThatAreNotMadeUseUpTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := answers(errRefusedByIt)
+		cfg := retrying(2)
+		cfg.Retry.Base, cfg.Retry.Max = time.Hour, time.Hour
+		s := wrap(t, f, cfg)
+		for range 20 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
+			_, _ = s.GetRaw(ctx, "k")
+			cancel()
+		}
+		require.Equal(t, 20, f.count(OpGet), "there is no time for a retry")
+		_, _ = s.GetRaw(t.Context(), "k")
+		require.Equal(t, 22, f.count(OpGet), "there is, and none was paid for")
+	})
+}
+
+func TestRegression_ARetryTakesATrialOfABreakerThatOpenedBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := answers(errRefusedByIt)
+		cfg := retrying(2)
+		cfg.Breaker.Failures = 2
+		cfg.Retry.Base, cfg.Retry.Max = 1e6*time.Hour, 1e6*time.Hour
+		s := wrap(t, f, cfg)
+		done := make(chan struct{})
+		go func() { defer close(done); _, _ = s.GetRaw(t.Context(), "k") }()
+		synctest.Wait()
+		permit, err := s.breaker.Allow()
+		require.NoError(t, err)
+		permit.Done(breaker.Failure, errBroken)
+		<-done
+		require.Equal(t, breaker.HalfOpen, s.State())
+		require.Equal(t, 1, f.count(OpGet))
+	})
+}

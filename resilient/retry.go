@@ -15,10 +15,17 @@ import (
 // may have been applied, whatever a later attempt says but OK.
 func (s *Store) again(ctx context.Context, a *attempt, call func(context.Context) error) {
 	delays := s.cfg.Retry.delays()
-	for a.number < s.cfg.Retry.Attempts && s.worthRetrying(a) && s.sleep(ctx, delays.NextBackOff()) {
+	for a.number < s.cfg.Retry.Attempts && s.worthRetrying(a) {
+		// The breaker may have opened in the meantime, and be half-open by now:
+		// its trials are not for retries.
+		if !s.sleep(ctx, delays.NextBackOff()) || s.breaker.State() != breaker.Closed {
+			s.budget.giveBack()
+			break
+		}
 		next := attempt{store: s, op: a.op, number: a.number + 1}
 		next.run(ctx, call)
 		if next.refusal != notRefused {
+			s.budget.giveBack()
 			return // what the store itself said last is the better answer
 		}
 		if a.uncertain() && next.err != nil && !next.uncertain() {
@@ -102,6 +109,19 @@ func (b *budget) earn() {
 	}
 	if left := b.left.Load(); left < retryReserve {
 		b.left.CompareAndSwap(left, min(left+b.earned, retryReserve)) // one lost to a race is no loss
+	}
+}
+
+// giveBack takes the price of a retry back that was not made.
+func (b *budget) giveBack() {
+	if b.earned < 0 {
+		return
+	}
+	for {
+		left := b.left.Load()
+		if b.left.CompareAndSwap(left, min(left+retryPrice, retryReserve)) {
+			return
+		}
 	}
 }
 
