@@ -218,3 +218,39 @@ func TestRegression_ARetryTakesATrialOfABreakerThatOpenedBeforeIt(t *testing.T) 
 		require.Equal(t, 1, f.count(OpGet))
 	})
 }
+
+func TestRegression_DoneSaysRefusedOfAWriteWhoseRetryEndedItsGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, rec, n := newFake(), &recorder{}, 0
+		f.set = func(context.Context, string, []byte) error {
+			if n++; n > 1 {
+				runtime.Goexit()
+			}
+			return errRefusedByIt
+		}
+		cfg := retrying(3)
+		cfg.Observer = rec
+		s := wrap(t, f, cfg)
+		done := make(chan struct{})
+		go func() { defer close(done); _ = s.SetRaw(t.Context(), "k", nil) }()
+		<-done
+		require.Len(t, rec.of(KindDone), 1)
+		told := rec.of(KindDone)[0]
+		require.Equal(t, Failed, told.Class)
+		require.True(t, told.Ambiguous)
+		require.Equal(t, 2, told.Attempt)
+	})
+}
+
+func TestRegression_ANegativeBudgetNearZeroIsABudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := answers(errRefusedByIt)
+		cfg := retrying(3)
+		cfg.Retry.Budget = -0.0005
+		s := wrap(t, f, cfg)
+		for range 20 {
+			_, _ = s.GetRaw(t.Context(), "k")
+		}
+		require.Equal(t, 60, f.count(OpGet))
+	})
+}

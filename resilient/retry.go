@@ -22,16 +22,17 @@ func (s *Store) again(ctx context.Context, a *attempt, call func(context.Context
 			s.budget.giveBack()
 			break
 		}
-		next := attempt{store: s, op: a.op, number: a.number + 1}
-		next.run(ctx, call)
-		if next.refusal != notRefused {
+		before := *a
+		*a = attempt{store: s, op: a.op, number: a.number + 1}
+		a.run(ctx, call) // if it ends the goroutine, a is what the call's end is told of
+		if a.refusal != notRefused {
+			*a = before
 			s.budget.giveBack()
 			return // what the store itself said last is the better answer
 		}
-		if a.uncertain() && next.err != nil && !next.uncertain() {
-			next.class, next.sent, next.err = Failed, true, &maybeApplied{next.err}
+		if before.uncertain() && a.err != nil && !a.uncertain() {
+			a.class, a.sent, a.err = Failed, true, &maybeApplied{a.err}
 		}
-		*a = next
 		if a.err == nil {
 			s.budget.earn()
 			return
@@ -100,6 +101,9 @@ const (
 
 func (b *budget) fill(perSuccess float64) {
 	b.earned = int64(min(perSuccess*retryPrice, retryReserve))
+	if perSuccess < 0 {
+		b.earned = -1 // one near 0 too, and whatever a machine makes of the least there is
+	}
 	b.left.Store(retryReserve)
 }
 
