@@ -153,3 +153,23 @@ func TestRegression_OfTwoStoresWithOneNameHealthShowedOne(t *testing.T) {
 	require.Equal(t, "unhealthy", got.Checks["redis"].Status)
 	require.Equal(t, "healthy", got.Checks["redis-2"].Status)
 }
+
+func TestRegression_HealthLeavesOutTheMembersOfAGroupWhoseNameHasSlashes(t *testing.T) {
+	st := groupStatus(time.Now())
+	st.Name = "eu/prod/orders/kv/1"
+	p := New(Config{})
+	p.Watch(says(st))
+	var got healthJSON
+	require.NoError(t, json.Unmarshal(get(t, p, "/health").Body.Bytes(), &got))
+	require.Equal(t, []string{st.Name, st.Name + "/badger", st.Name + "/bolt"}, slices.Sorted(maps.Keys(got.Checks)))
+}
+
+func TestRegression_StatusHasNoAnswerForATimeThatJSONDoesNotHave(t *testing.T) {
+	st := groupStatus(time.Now())
+	st.Members[0].HandBack = resilient.HandBackStatus{Since: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), Reason: "it has to wait"}
+	st.Journal = resilient.JournalStatus{State: resilient.JournalFull, Since: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}
+	p := New(Config{})
+	p.Watch(says(st))
+	require.Equal(t, http.StatusOK, get(t, p, "/status.json").Code)
+	require.Equal(t, http.StatusOK, get(t, p, "/").Code)
+}
