@@ -254,3 +254,18 @@ func TestRegression_ANegativeBudgetNearZeroIsABudget(t *testing.T) {
 		require.Equal(t, 60, f.count(OpGet))
 	})
 }
+
+// One time the store was back first, the next time it was given up first.
+func TestRegression_AHealthCheckThatTimedOutIsNoTimeoutByChance(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake()
+			f.health = func(ctx context.Context) error {
+				deadline, _ := ctx.Deadline()
+				time.Sleep(time.Until(deadline))
+				return context.DeadlineExceeded
+			}
+			require.ErrorIs(t, wrap(t, f, quiet()).Health(t.Context()), ErrTimeout)
+		})
+	}
+}
