@@ -269,3 +269,24 @@ func TestRegression_AHealthCheckThatTimedOutIsNoTimeoutByChance(t *testing.T) {
 		})
 	}
 }
+
+func TestRegression_WatchWithAnIntervalBelowZeroChecksWithoutEnd(t *testing.T) {
+	for _, p := range []Probe{
+		{FastInterval: -1}, {FastInterval: -1, DownInterval: -1}, {DownInterval: -1}, {Timeout: -1},
+		{Interval: time.Second, Jitter: 1e9}, {Jitter: math.NaN()},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f, n := newFake(), 0
+			f.health = func(context.Context) error { return errBroken }
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			Watch(ctx, f, p, func(c Check) {
+				require.Equal(t, errBroken, c.Err)
+				if n++; n > 100 {
+					cancel()
+				}
+			})
+			require.LessOrEqual(t, n, 100, "%+v", p)
+		})
+	}
+}
