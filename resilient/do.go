@@ -61,7 +61,9 @@ func (s *Store) settle(ctx context.Context, a *attempt, call func(context.Contex
 	case a.err == nil:
 		s.budget.earn()
 		return nil
-	case s.retrying && a.class != Missing:
+	case s.retrying && a.class == Missing: // an answer like any other
+		s.budget.earn()
+	case s.retrying:
 		s.again(ctx, a, call)
 		if s.timed {
 			a.clock = time.Now() // it may have waited for an attempt that it did not make

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// BackendName returns what a store is called while nobody names it: its package without the
-// ending "kv", or its type if the package's name says nothing. Decorators that
-// have an Unwrap are looked through.
+// BackendName returns what a store is called while nobody names it: its package
+// without the ending "kv", or its type if the package's name says nothing; "store"
+// for nil. Decorators that have an Unwrap are looked through.
 func BackendName(kv KV) string {
 	return shortName(typeName(reflect.TypeOf(Root(kv))))
 }
@@ -30,6 +30,9 @@ func shortName(name string) string {
 
 // typeName returns "package.Type" without pointers and type arguments.
 func typeName(t reflect.Type) string {
+	if t == nil { // of no store at all
+		return "store"
+	}
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}

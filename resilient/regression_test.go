@@ -290,3 +290,7 @@ func TestRegression_WatchWithAnIntervalBelowZeroChecksWithoutEnd(t *testing.T) {
 		})
 	}
 }
+
+func TestRegression_TheNameOfNoStorePanicked(t *testing.T) {
+	require.Equal(t, "store", BackendName(nil))
+}

@@ -216,10 +216,13 @@ func TestASleepBetweenAttemptsEndsWithClose(t *testing.T) {
 func TestS20_TheBudgetBoundsRetriesByWhatSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
-		fail := true
+		fail, missing := true, false
 		f.get = func(context.Context, string) ([]byte, error) {
-			if fail {
+			switch {
+			case fail:
 				return nil, errRefusedByIt
+			case missing:
+				return nil, ErrNotFound
 			}
 			return nil, nil
 		}
@@ -239,7 +242,11 @@ func TestS20_TheBudgetBoundsRetriesByWhatSucceeds(t *testing.T) {
 		require.Zero(t, try(20))
 		fail = true
 		require.Equal(t, 4, try(100), "20 successes earn 4")
-		fail = false
+		fail, missing = false, true
+		require.Zero(t, try(20))
+		fail = true
+		require.Equal(t, 4, try(100), "a miss is an answer")
+		fail, missing = false, false
 		try(1000)
 		fail = true
 		require.Equal(t, 10, try(100), "no more than the reserve is kept")
