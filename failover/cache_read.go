@@ -11,10 +11,10 @@ import (
 // GetRaw returns the store's value of key or, while the store is unavailable,
 // the one that is cached. The caller owns the slice.
 func (c *Cached) GetRaw(ctx context.Context, key string) ([]byte, error) {
+	r := receipt(ctx)
 	if c.closing.Load() {
 		return nil, resilient.ErrClosed
 	}
-	r := receipt(ctx)
 	s := c.stripe(key)
 	gen, at := s.gen.Load(), time.Now() // before the store is asked
 	value, err := c.kv.GetRaw(ctx, key)
@@ -39,10 +39,10 @@ func (c *Cached) GetRaw(ctx context.Context, key string) ([]byte, error) {
 // BatchGetRaw returns the store's values of keys or, while the store is
 // unavailable, the cached ones if all keys are cached.
 func (c *Cached) BatchGetRaw(ctx context.Context, keys []string) (map[string][]byte, error) {
+	r := receipt(ctx)
 	if c.closing.Load() {
 		return nil, resilient.ErrClosed
 	}
-	r := receipt(ctx)
 	gens, at := make([]uint64, len(keys)), time.Now()
 	for i, key := range keys {
 		gens[i] = c.stripe(key).gen.Load()

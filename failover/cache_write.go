@@ -62,13 +62,13 @@ const (
 // write makes call, which is the change w. Until it has ended its keys are not
 // served from the cache. A call that panics is an unsure one.
 func (c *Cached) write(ctx context.Context, w cacheChange, call func() error) error {
+	r := receipt(ctx)
 	if c.closing.Load() {
 		return resilient.ErrClosed
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r := receipt(ctx)
 	w.began = time.Now()
 	for _, key := range w.keys {
 		c.stripe(key).begin(key)

@@ -130,10 +130,10 @@ func newCached(kv resilient.KVWithHealth, cache resilient.KV, cfg CacheConfig, s
 
 // List is the store's: no List is cached.
 func (c *Cached) List(ctx context.Context, prefix string) ([]string, error) {
+	r := receipt(ctx)
 	if c.closing.Load() {
 		return nil, resilient.ErrClosed
 	}
-	r := receipt(ctx)
 	keys, err := c.kv.List(ctx, prefix)
 	c.served(r, err)
 	return keys, err

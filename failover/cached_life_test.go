@@ -154,3 +154,27 @@ func TestACacheThatAnswersWithNothingHasNothing(t *testing.T) {
 	require.ErrorIs(t, err, resilient.ErrRefused)
 	require.NoError(t, c.Close())
 }
+
+func TestRegression_ACallThatACacheRefusedKeptTheReceiptOfTheOneBefore(t *testing.T) {
+	c := withCache(t, openMem(t), openMem(t), failover.CacheConfig{})
+	var receipt resilient.Receipt
+	ctx, leave := context.WithCancel(resilient.WithReceipt(t.Context(), &receipt))
+	calls := map[string]func() error{
+		"get":       func() error { _, err := c.GetRaw(ctx, "k"); return err },
+		"batch get": func() error { _, err := c.BatchGetRaw(ctx, []string{"k"}); return err },
+		"list":      func() error { _, err := c.List(ctx, ""); return err },
+		"set":       func() error { return c.SetRaw(ctx, "k", nil) },
+		"delete":    func() error { return c.Delete(ctx, "k") },
+	}
+	refused := func(target error) {
+		for name, call := range calls {
+			receipt = resilient.Receipt{Store: "of the call before"}
+			require.ErrorIs(t, call(), target, name)
+			require.Zero(t, receipt, name)
+		}
+	}
+	leave()
+	refused(context.Canceled)
+	require.NoError(t, c.Close())
+	refused(resilient.ErrClosed)
+}
