@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +23,7 @@ func (r *reading) serves(readOnly bool) bool {
 // used.
 func (p *Page) serveReady(w http.ResponseWriter, r *http.Request) {
 	readings := p.read()
-	readOnly := r.URL.Query().Has("readonly")
+	readOnly := wanted(r.URL.Query(), "readonly")
 	if len(readings) == 0 {
 		answer(w, http.StatusServiceUnavailable, plain, "not ready: nothing is watched\n")
 		return
@@ -39,6 +41,13 @@ func (p *Page) serveReady(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, http.StatusOK, plain, "ready\n")
+}
+
+// wanted reports whether a query has a flag that it does not take back: ?name or
+// ?name=true, but not ?name=false.
+func wanted(query url.Values, name string) bool {
+	on, err := strconv.ParseBool(query.Get(name))
+	return query.Has(name) && (on || err != nil)
 }
 
 // The words of /health are fixed.

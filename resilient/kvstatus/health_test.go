@@ -36,6 +36,8 @@ func TestReadyMeansThatReadsAndWritesCanBeServed(t *testing.T) {
 			}
 			require.Equal(t, c.ready, get(t, p, "/readyz").Code)
 			require.Equal(t, c.read, get(t, p, "/readyz?readonly").Code)
+			require.Equal(t, c.read, get(t, p, "/readyz?readonly=1").Code)
+			require.Equal(t, get(t, p, "/readyz").Code, get(t, p, "/readyz?readonly=false").Code)
 			require.Equal(t, c.says, get(t, p, "/readyz").Body.String())
 			require.Equal(t, http.StatusOK, get(t, p, "/livez").Code, "whatever the stores do")
 		})
