@@ -76,7 +76,7 @@ type Config struct {
 // has been closed for After. Every relapse doubles that, up to MaxAfter, and
 // ten clean minutes take one doubling back.
 type Failback struct {
-	After    time.Duration // 0 = 5s, negative = at once
+	After    time.Duration // 0 = 5s, or MaxAfter if that is less; negative = at once
 	MaxAfter time.Duration // 0 = 5m, or After if that is more
 	Manual   bool          // only KV.Failback goes back
 }
@@ -100,6 +100,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Failback.After == 0 {
 		c.Failback.After = defaultAfter
+		if most := c.Failback.MaxAfter; most > 0 {
+			c.Failback.After = min(defaultAfter, most)
+		}
 	}
 	if c.Failback.MaxAfter == 0 {
 		c.Failback.MaxAfter = max(defaultMaxAfter, c.Failback.After)

@@ -81,11 +81,13 @@ func TestPaceFollowsTheStateOfTheStore(t *testing.T) {
 
 func TestAStoreIsCheckedEveryIntervalWhileAllIsWell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBeats(nil)
+		looked := make(chan struct{})
+		b := newBeats(func(context.Context, int) error { <-looked; return nil })
 		start := time.Now()
 		s := wrap(t, b, steady())
 		require.Equal(t, Unknown, s.Status().Condition)
 		require.NoError(t, s.SetRaw(t.Context(), "k", nil), "calls pass before the first verdict")
+		close(looked)
 		synctest.Wait()
 		require.Equal(t, Up, s.Status().Condition)
 		time.Sleep(21 * time.Second)
