@@ -28,7 +28,7 @@ func TestAnOpenedStoreObeysTheContract(t *testing.T) {
 		Open: func(tb testing.TB) resilient.KVWithHealth {
 			count++
 			// A batch of 70,000 keys is a thousand transactions, each on the disk.
-			last = Config{Namespace: fmt.Sprintf("contract-%d", count), Timeout: 2 * time.Minute}
+			last = Config{Namespace: fmt.Sprintf("contract-%d", count), Timeout: 2 * time.Minute, DialTimeout: patience}
 			return again(tb)
 		},
 		Reopen: again,

@@ -19,9 +19,10 @@ func TestAnOpenedStoreObeysTheContract(t *testing.T) {
 	reopen := func(tb testing.TB) resilient.KVWithHealth {
 		tb.Helper()
 		kv, err := etcdkv.Open([]string{server.Addr()}, etcdkv.Config{
-			Namespace: fmt.Sprint("store-", stores),
-			Timeout:   2 * time.Minute, // 70,000 keys are one call
-			Canary:    stores%2 == 0,
+			Namespace:   fmt.Sprint("store-", stores),
+			Timeout:     2 * time.Minute, // 70,000 keys are one call
+			DialTimeout: time.Minute,
+			Canary:      stores%2 == 0,
 		})
 		require.NoError(tb, err)
 		return kv

@@ -17,7 +17,7 @@ func TestAStoreObeysTheContract(t *testing.T) {
 	// this, and 70,000 of them would take minutes. FerretDB takes seconds for 15
 	// MiB, which it makes JSON of, and a resilient.Store gives it two: the largest
 	// value has a test of its own.
-	cfg := small(Config{Timeout: 10 * time.Minute, MaxValue: 1 << 20}) // and the namespace of the last store opened
+	cfg := small(Config{Timeout: 10 * time.Minute, DialTimeout: patience, MaxValue: 1 << 20}) // and the namespace of the last store opened
 	reopen := func(tb testing.TB) resilient.KVWithHealth {
 		tb.Helper()
 		kv, err := Open(uri, cfg)

@@ -3,6 +3,7 @@ package mysqlkv_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -17,7 +18,11 @@ func TestAStoreOnARealServerObeysTheContract(t *testing.T) {
 	var opened int
 	again := func(tb testing.TB) resilient.KVWithHealth {
 		tb.Helper()
-		kv, err := mysqlkv.Open(servertest.MySQLDSN(server), mysqlkv.Config{Namespace: fmt.Sprint("ns_", opened), Canary: true})
+		kv, err := mysqlkv.Open(servertest.MySQLDSN(server), mysqlkv.Config{
+			Namespace:   fmt.Sprint("ns_", opened),
+			DialTimeout: time.Minute,
+			Canary:      true,
+		})
 		require.NoError(tb, err)
 		return kv
 	}

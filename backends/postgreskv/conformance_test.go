@@ -15,7 +15,7 @@ func TestAStoreOnARealServerObeysTheContract(t *testing.T) {
 	var namespace string // of the last store opened
 	again := func(tb testing.TB) resilient.KVWithHealth {
 		tb.Helper()
-		kv, err := Open(servertest.PostgresURL(s), Config{Namespace: namespace})
+		kv, err := Open(servertest.PostgresURL(s), Config{Namespace: namespace, DialTimeout: patience})
 		require.NoError(tb, err)
 		return kv
 	}
