@@ -14,7 +14,9 @@ import (
 // harness opens stores by connect, each with a namespace of its own.
 func harness(connect func(tb testing.TB, cfg Config) *KV) kvtest.Harness {
 	var last string // namespace
-	again := func(tb testing.TB) resilient.KVWithHealth { return connect(tb, Config{Namespace: last, DialTimeout: patience}) }
+	again := func(tb testing.TB) resilient.KVWithHealth {
+		return connect(tb, Config{Namespace: last, DialTimeout: patience})
+	}
 	return kvtest.Harness{
 		Reopen: again,
 		Second: again,
