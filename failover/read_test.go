@@ -173,13 +173,7 @@ func TestWhenAllRefuseTheGroupRefuses(t *testing.T) {
 func TestABusyMemberSendsReadsOnAndIsNotLeft(t *testing.T) {
 	inRig(t, 2, func(cfg *failover.Config) { cfg.Member.MaxInFlight = 1 }, func(r *rig) {
 		r.set("k", "v")
-		r.faults[0].Latency(500 * time.Millisecond)
-		slow := make(chan struct{})
-		go func() {
-			defer close(slow)
-			r.reads("k", "v")
-		}()
-		time.Sleep(100 * time.Millisecond)
+		slow := r.fills("k", "v")
 		require.Zero(t, took(func() { r.reads("k", "v") }), "the second member serves")
 		require.Equal(t, r.name(0), r.kv.Active())
 		<-slow

@@ -61,16 +61,23 @@ func TestRegression_AWriteThatPrimaryOnlyHasNoPlaceForSaysReadOnly(t *testing.T)
 	})
 }
 
+// fills takes the first member's one place in flight, by a read that is slow; it
+// returns what is closed at its end.
+func (r *rig) fills(key, want string) (ended <-chan struct{}) {
+	r.faults[0].Latency(500 * time.Millisecond)
+	slow := make(chan struct{})
+	go func() {
+		defer close(slow)
+		r.reads(key, want)
+	}()
+	time.Sleep(100 * time.Millisecond)
+	return slow
+}
+
 func TestRegression_ALoadSpikeInHandoffIsAFailover(t *testing.T) {
 	inRig(t, 2, both(handoff, func(cfg *failover.Config) { cfg.Member.MaxInFlight = 1 }), func(r *rig) {
 		r.set("k", "v")
-		r.faults[0].Latency(500 * time.Millisecond)
-		slow := make(chan struct{})
-		go func() {
-			defer close(slow)
-			r.reads("k", "v")
-		}()
-		time.Sleep(100 * time.Millisecond)
+		slow := r.fills("k", "v")
 		require.ErrorIs(t, r.kv.SetRaw(r.ctx, "k", []byte("w")), resilient.ErrBusy)
 		require.Empty(t, r.kv.Owed())
 		<-slow
@@ -84,13 +91,7 @@ func TestRegression_ALoadSpikeSendsReadsToMembersThatMayLackTheKey(t *testing.T)
 		t.Run(name, func(t *testing.T) {
 			inRig(t, 2, both(second, func(cfg *failover.Config) { cfg.Member.MaxInFlight = 1 }), func(r *rig) {
 				r.set("k", "v")
-				r.faults[0].Latency(500 * time.Millisecond)
-				slow := make(chan struct{})
-				go func() {
-					defer close(slow)
-					r.reads("k", "v")
-				}()
-				time.Sleep(100 * time.Millisecond)
+				slow := r.fills("k", "v")
 				calls := r.faults[1].Calls()
 				_, one := r.kv.GetRaw(r.ctx, "k")
 				_, several := r.kv.BatchGetRaw(r.ctx, []string{"k"})

@@ -96,7 +96,8 @@ func (h *History) WrongKeys() (keys []string) {
 	return slices.Compact(keys) // a key may have several pieces
 }
 
-// isWrong reports whether a piece of one key's operations are certainly not linearizable.
+// isWrong reports whether a part of one key's operations is certainly not
+// linearizable.
 func isWrong(ops []porcupine.Operation) bool {
 	return porcupine.CheckOperationsTimeout(register, ops, 2*time.Second) == porcupine.Illegal
 }
