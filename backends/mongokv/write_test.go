@@ -173,13 +173,18 @@ func TestAgainstAFakeServerABatchThatEndsBetweenCommandsIsAmbiguous(t *testing.T
 	require.ErrorIs(t, err, resilient.ErrAmbiguous)
 }
 
+// inTurn gives one of answers after the other.
+func inTurn(answers *[]bson.D) func(string, bson.Raw) bson.D {
+	return func(string, bson.Raw) bson.D {
+		next := (*answers)[0]
+		*answers = (*answers)[1:]
+		return next
+	}
+}
+
 func TestAgainstAFakeServerWhoLosesARaceTriesThoseKeysAgain(t *testing.T) {
 	var answers []bson.D
-	f := newFake(t, nil, func(string, bson.Raw) bson.D {
-		next := answers[0]
-		answers = answers[1:]
-		return next
-	})
+	f := newFake(t, nil, inTurn(&answers))
 	kv := open(t, f.uri(), Config{})
 	keys := func() (sent [][]string) {
 		for _, command := range f.asked("update") {
@@ -215,11 +220,7 @@ func TestAgainstAFakeServerWhoLosesARaceTriesThoseKeysAgain(t *testing.T) {
 
 func TestRegression_ABatchOfWhichAPartWasStoredBeforeALostRaceWasRefused(t *testing.T) {
 	var answers []bson.D
-	f := newFake(t, nil, func(string, bson.Raw) bson.D {
-		next := answers[0]
-		answers = answers[1:]
-		return next
-	})
+	f := newFake(t, nil, inTurn(&answers))
 	kv := open(t, f.uri(), Config{})
 	// The first try stores two of three, and the second, of the third alone, is refused.
 	answers = []bson.D{writeFailure(2, 1, duplicateKey), failure(10107, "NotWritablePrimary")}
