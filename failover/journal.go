@@ -16,14 +16,15 @@ import (
 //
 // A group calls Open once, before anything else, and Close last. All other
 // methods are safe for concurrent use. "Durable" below means: will be in the
-// Recovery that the next process gets from Open, however this one ends.
+// Recovery that the next process gets from Open, however this one ends. One that
+// panics has failed, as with an error.
 type Journal interface {
 	// Open hands out what an earlier process left, and learns which name
 	// stands behind which bit of Members. A journal that owes something to a
 	// member that is not in names says so in its error.
 	Open(names []string) (Recovery, error)
 	// Durable reports whether records outlive the process. If not, nothing
-	// below needs to be durable either.
+	// below needs to be durable either. A group asks once, before Open.
 	Durable() bool
 	// Reserve makes room for keys more records with bytes more of keys and
 	// values, or returns an error that matches ErrJournalFull. Every write

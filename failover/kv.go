@@ -23,7 +23,7 @@ type KV struct {
 	route   *route
 	overlay *overlay
 	backlog *backlog
-	journal Journal
+	journal *shield
 	seq     atomic.Uint64 // of the last record
 	forgets forgetter
 
@@ -58,7 +58,7 @@ func New(cfg Config, members ...resilient.KVWithHealth) (*KV, error) {
 	}
 	cfg = cfg.withDefaults()
 	f := &KV{
-		cfg: cfg, backlog: newBacklog(len(members)), journal: cfg.Journal, began: time.Now(),
+		cfg: cfg, backlog: newBacklog(len(members)), journal: newShield(cfg.Journal), began: time.Now(),
 		forgets: forgetter{wake: make(chan struct{}, 1)}, ended: make(chan struct{}),
 	}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
