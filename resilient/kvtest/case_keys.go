@@ -173,6 +173,9 @@ func (s *store) refuses(key string, want error) {
 		err := s.batch.BatchSetRaw(s.Context(), map[string][]byte{"beside1": nil, key: nil, "beside2": nil})
 		require.ErrorIs(s, err, want, "BatchSetRaw with %q inside", short(key))
 		require.ErrorIs(s, s.batch.BatchDelete(s.Context(), append(slices.Clone(before), key)), want)
+		values, err := s.batch.BatchGetRaw(s.Context(), append(slices.Clone(before), key))
+		require.ErrorIs(s, err, want, "BatchGetRaw with %q inside", short(key))
+		require.Nil(s, values, "BatchGetRaw with %q inside: values beside an error", short(key))
 	}
 	require.Equal(s, before, s.list(""), "%q was refused and had an effect", short(key))
 }

@@ -1,11 +1,13 @@
 package kvtest
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"runtime/debug"
 	"slices"
 
+	"github.com/holdfastkv/holdfast/resilient"
 	"github.com/stretchr/testify/require"
 )
 
@@ -17,6 +19,14 @@ func ownershipCases(can abilities) []testCase {
 			s.set("key", value)
 			scribble(value)
 			s.holds("key", []byte("value"))
+		}},
+		{"MutateInputAfterSetWasLeft", func(e *env) {
+			s := e.open()
+			rounds := e.size(20, 6)
+			e.reuse(rounds, func(i int, value []byte) {
+				_ = s.cut(i, func(ctx context.Context) error { return s.kv.SetRaw(ctx, roundKey(i), value) })
+			})
+			s.wroteWhole(rounds)
 		}},
 		{"MutateResultOfGet", func(e *env) {
 			s := e.open()
@@ -69,6 +79,15 @@ func ownershipCases(can abilities) []testCase {
 				delete(batch, key)
 			}
 			e.same(want, s.batchGet(slices.Collect(maps.Keys(want))...))
+		}},
+		testCase{"MutateInputAfterBatchSetWasLeft", func(e *env) {
+			s := e.open()
+			rounds := e.size(20, 6)
+			e.reuse(rounds, func(i int, value []byte) {
+				batch := map[string][]byte{roundKey(i): value}
+				_ = s.cut(i, func(ctx context.Context) error { return s.batch.BatchSetRaw(ctx, batch) })
+			})
+			s.wroteWhole(rounds)
 		}},
 		testCase{"MutateResultOfBatchGet", func(e *env) {
 			s := e.open()
@@ -130,6 +149,37 @@ func ownershipCases(can abilities) []testCase {
 			require.Equal(e, []string{"b"}, s.list(""))
 		}},
 	)...)
+}
+
+// reuse gives each round the same slice with another value in it.
+func (e *env) reuse(rounds int, write func(i int, value []byte)) {
+	value := make([]byte, roundSize)
+	for i := range rounds {
+		copy(value, noise(i, roundSize))
+		write(i, value)
+	}
+	scribble(value)
+}
+
+// roundSize is more than fits into the buffer of a connection at once.
+const roundSize = 64 << 10
+
+func roundKey(i int) string { return fmt.Sprintf("round%d", i) }
+
+// wroteWhole checks that each round has written its own value or nothing. A
+// write that was left may land late: all are looked at twice.
+func (s *store) wroteWhole(rounds int) {
+	s.Helper()
+	for range 2 {
+		for i := range rounds {
+			value, err := s.kv.GetRaw(s.Context(), roundKey(i))
+			if err != nil {
+				require.ErrorIs(s, err, resilient.ErrNotFound)
+				continue
+			}
+			require.True(s, string(value) == string(noise(i, roundSize)), "a write that its caller had left took what came into the caller's slice later")
+		}
+	}
 }
 
 // grow adds n values of 64 KiB.

@@ -3,6 +3,7 @@ package kvtest
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/holdfastkv/holdfast/resilient"
@@ -74,6 +75,14 @@ var plantedKeys = []mistake{
 				return resilient.ErrInvalidKey
 			}
 			return w.KV.SetRaw(ctx, key, value)
+		}
+	}},
+	{"a batch get leaves bad keys out", "Keys/NUL", func(w *twisted, _ <-chan struct{}) {
+		w.batchGet = func(ctx context.Context, keys []string) (map[string][]byte, error) {
+			if len(keys) > 1 {
+				keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return resilient.CheckKey(key) != nil })
+			}
+			return w.KV.BatchGetRaw(ctx, keys)
 		}
 	}},
 }

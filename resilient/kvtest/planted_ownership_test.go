@@ -25,6 +25,24 @@ var plantedOwnership = []mistake{
 			return w.KV.SetRaw(ctx, key, append(value, "checksum"...)[:len(value)])
 		}
 	}},
+	{"a Set that was left goes on reading the caller's slice", "Ownership/MutateInputAfterSetWasLeft", func(w *twisted, _ <-chan struct{}) {
+		w.late(func(late func(map[string][]byte)) {
+			w.set = func(ctx context.Context, key string, value []byte) error {
+				<-ctx.Done()
+				late(map[string][]byte{key: value})
+				return ctx.Err()
+			}
+		})
+	}},
+	{"a batch set that was left goes on reading the caller's slices", "Ownership/MutateInputAfterBatchSetWasLeft", func(w *twisted, _ <-chan struct{}) {
+		w.late(func(late func(map[string][]byte)) {
+			w.batchSet = func(ctx context.Context, kv map[string][]byte) error {
+				<-ctx.Done()
+				late(kv)
+				return ctx.Err()
+			}
+		})
+	}},
 	{"a batch set keeps the caller's slices", "Ownership/MutateInputAfterBatchSet", func(w *twisted, _ <-chan struct{}) {
 		var mu sync.Mutex
 		kept := make(map[string][]byte)

@@ -149,6 +149,21 @@ func (w *twisted) alias(out bool) {
 	}
 }
 
+// late makes w apply what is left to it when the next key is asked for.
+func (w *twisted) late(twist func(leave func(map[string][]byte))) {
+	var left []map[string][]byte
+	w.get = func(ctx context.Context, key string) ([]byte, error) {
+		for _, kv := range left {
+			if err := w.KV.BatchSetRaw(ctx, kv); err != nil {
+				return nil, err
+			}
+		}
+		left = nil
+		return w.KV.GetRaw(ctx, key)
+	}
+	twist(func(kv map[string][]byte) { left = append(left, kv) })
+}
+
 // matching makes w take a prefix for a pattern: the pairs are what of the quoted
 // prefix stands for which regular expression.
 func (w *twisted) matching(pairs ...string) {
