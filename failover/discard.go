@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/holdfastkv/holdfast/failover/internal/notes"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -29,8 +30,8 @@ func (f *KV) Discard(member string) (lost int, err error) {
 	if len(due) == 0 {
 		return 0, nil
 	}
-	if p.i != 0 || f.cfg.Writes != Handoff {
-		if err := f.journal.Note(incomplete+p.name, []byte{1}); err != nil {
+	if !f.holdsAll(p) {
+		if err := f.journal.Note(notes.Incomplete(p.name), notes.Set()); err != nil {
 			return 0, fmt.Errorf("failover: discard: %w", err)
 		}
 		p.complete.Store(false)
@@ -50,6 +51,10 @@ func (f *KV) Discard(member string) (lost int, err error) {
 	})
 	return lost, err
 }
+
+// holdsAll reports whether p is what a Handoff has: whatever it lacks, nobody
+// else has it.
+func (f *KV) holdsAll(p *peer) bool { return p.i == 0 && f.cfg.Writes == Handoff }
 
 // discardKey forgets what p is owed of one key. It reports whether that was a
 // write.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/holdfastkv/holdfast/breaker"
+	"github.com/holdfastkv/holdfast/failover/internal/notes"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -65,7 +66,7 @@ func (r *rebuild) run(ctx context.Context) error {
 	if err := r.source(); err != nil { // before anything is changed
 		return err
 	}
-	if err := f.journal.Note(incomplete+p.name, []byte{1}); err != nil {
+	if err := f.journal.Note(notes.Incomplete(p.name), notes.Set()); err != nil {
 		return err
 	}
 	p.complete.Store(false)
@@ -87,10 +88,10 @@ func (r *rebuild) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := f.journal.Note(rebuilt+p.name, []byte{1}); err != nil {
+	if err := f.journal.Note(notes.Rebuilt(p.name), notes.Set()); err != nil {
 		return err
 	}
-	if err := f.journal.Note(incomplete+p.name, nil); err != nil {
+	if err := f.journal.Note(notes.Incomplete(p.name), nil); err != nil {
 		return err
 	}
 	p.complete.Store(true)

@@ -4,20 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-)
 
-// Notes about a member: it may lack what the first one has; it was rebuilt. The
-// first of them outweighs the second.
-const (
-	incomplete = "incomplete: "
-	rebuilt    = "rebuilt: "
+	"github.com/holdfastkv/holdfast/failover/internal/notes"
 )
-
-// strict is the note that the group's mode is MirrorStrict, in which a crash
-// leaves no member with less than the others.
-const strict = "strict"
 
 // takeOver makes what an earlier process has left in the journal this group's,
 // before its first call: what was owed still is, and what was about to be sent
@@ -48,17 +38,17 @@ func (f *KV) takeOver(left Recovery) error {
 	}
 	for _, p := range f.peers {
 		p.unclean = !left.Clean && !planted("norestarttaint")
-		if _, noted := left.Notes[rebuilt+p.name]; noted && f.cfg.Writes != Handoff {
+		if _, noted := left.Notes[notes.Rebuilt(p.name)]; noted && f.cfg.Writes != Handoff {
 			p.complete.Store(true)
 		}
-		if _, noted := left.Notes[incomplete+p.name]; noted {
+		if _, noted := left.Notes[notes.Incomplete(p.name)]; noted && !f.holdsAll(p) {
 			p.complete.Store(false)
 		}
 	}
 	if err := f.outdate(left.Notes); err != nil {
 		return err
 	}
-	_, wasStrict := left.Notes[strict]
+	_, wasStrict := left.Notes[notes.Strict]
 	if f.cfg.Writes != Handoff && !left.Clean && !wasStrict {
 		if err := f.distrust(); err != nil {
 			return err
@@ -66,22 +56,22 @@ func (f *KV) takeOver(left Recovery) error {
 	}
 	switch isStrict := f.cfg.Writes == MirrorStrict; {
 	case isStrict && !wasStrict:
-		return f.journal.Note(strict, []byte{1})
+		return f.journal.Note(notes.Strict, notes.Set())
 	case wasStrict && !isStrict:
-		return f.journal.Note(strict, nil)
+		return f.journal.Note(notes.Strict, nil)
 	}
 	return nil
 }
 
 // outdate forgets that members have been rebuilt which this group does not send
 // every write, or none at all: a later one must not take them for whole.
-func (f *KV) outdate(notes map[string][]byte) error {
-	for note := range notes {
-		name, is := strings.CutPrefix(note, rebuilt)
+func (f *KV) outdate(facts map[string][]byte) error {
+	for fact := range facts {
+		name, is := notes.OfRebuilt(fact)
 		if _, err := f.named(name); !is || err == nil && f.cfg.Writes != Handoff {
 			continue
 		}
-		if err := f.journal.Note(note, nil); err != nil {
+		if err := f.journal.Note(fact, nil); err != nil {
 			return fmt.Errorf("failover: %w", err)
 		}
 	}
@@ -124,7 +114,7 @@ func (f *KV) taken(r Record, all Members) (*entry, error) {
 func (f *KV) distrust() error {
 	for _, p := range f.peers[1:] {
 		p.complete.Store(false)
-		if err := f.journal.Note(incomplete+p.name, []byte{1}); err != nil {
+		if err := f.journal.Note(notes.Incomplete(p.name), notes.Set()); err != nil {
 			return fmt.Errorf("failover: %w", err)
 		}
 	}

@@ -138,36 +138,73 @@ func goesOn(t *testing.T, mode failover.Writes, path string) {
 	require.True(t, report.Clean)
 }
 
+// pair is two stores and the journal of a group over them.
+type pair struct {
+	t      *testing.T
+	path   string
+	faults [2]*kvtest.Fault
+}
+
+func newPair(t *testing.T) *pair {
+	p := &pair{t: t, path: filepath.Join(t.TempDir(), "journal")}
+	for i := range p.faults {
+		kv, err := memkv.New(memkv.Config{})
+		require.NoError(t, err)
+		p.faults[i] = kvtest.NewFault(kv)
+	}
+	return p
+}
+
+func (p *pair) start(mode failover.Writes) *failover.KV {
+	p.t.Helper()
+	j, err := boltjournal.Open(p.path, boltjournal.Config{NoSync: true})
+	require.NoError(p.t, err)
+	g, err := failover.New(failover.Config{Writes: mode, Journal: j}, resilient.KeepOpen(p.faults[0]), resilient.KeepOpen(p.faults[1]))
+	require.NoError(p.t, err)
+	return g
+}
+
+// giveUp ends the group and discards the one write that member i is owed.
+func (p *pair) giveUp(g *failover.KV, i int) {
+	p.t.Helper()
+	name := g.Status().Members[i].Name
+	require.NoError(p.t, g.Close())
+	p.faults[i].Up()
+	lost, err := boltjournal.Discard(p.path, name, boltjournal.Config{NoSync: true})
+	require.NoError(p.t, err)
+	require.Equal(p.t, 1, lost)
+}
+
 // What was given up is not there: the member's misses are no answers until it has
 // been rebuilt again.
 func TestRegression_ARebuiltMemberIsTakenForWholeAfterWhatItWasOwedIsDiscarded(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal")
-	var faults []*kvtest.Fault
-	for range 2 {
-		kv, err := memkv.New(memkv.Config{})
-		require.NoError(t, err)
-		faults = append(faults, kvtest.NewFault(kv))
-	}
-	start := func() *failover.KV {
-		j, err := boltjournal.Open(path, boltjournal.Config{NoSync: true})
-		require.NoError(t, err)
-		g, err := failover.New(failover.Config{Writes: failover.Mirror, Journal: j}, resilient.KeepOpen(faults[0]), resilient.KeepOpen(faults[1]))
-		require.NoError(t, err)
-		return g
-	}
-	g := start()
-	name := g.Status().Members[1].Name
-	require.NoError(t, g.Rebuild(t.Context(), name, nil))
-	faults[1].Down()
+	p := newPair(t)
+	g := p.start(failover.Mirror)
+	require.NoError(t, g.Rebuild(t.Context(), g.Status().Members[1].Name, nil))
+	p.faults[1].Down()
 	require.NoError(t, g.SetRaw(t.Context(), "k", []byte("v")))
-	require.NoError(t, g.Close())
-	faults[1].Up()
-	lost, err := boltjournal.Discard(path, name, boltjournal.Config{NoSync: true})
-	require.NoError(t, err)
-	require.Equal(t, 1, lost)
-	g = start()
+	p.giveUp(g, 1)
+	g = p.start(failover.Mirror)
 	defer func() { require.NoError(t, g.Close()) }()
-	faults[0].Down()
-	_, err = g.GetRaw(t.Context(), "k")
+	p.faults[0].Down()
+	_, err := g.GetRaw(t.Context(), "k")
 	require.ErrorIs(t, err, failover.ErrUncertain)
+}
+
+// The others of a mirror have what its first member gave up; nobody has what that
+// of a Handoff did.
+func TestRegression_TheFirstMemberOfAMirrorIsTakenForWholeAfterAnOfflineDiscard(t *testing.T) {
+	for mode, wants := range map[failover.Writes]error{failover.Mirror: nil, failover.Handoff: resilient.ErrNotFound} {
+		t.Run(mode.String(), func(t *testing.T) {
+			p := newPair(t)
+			g := p.start(mode)
+			p.faults[0].Down()
+			require.NoError(t, g.SetRaw(t.Context(), "k", []byte("v")))
+			p.giveUp(g, 0)
+			g = p.start(mode)
+			defer func() { require.NoError(t, g.Close()) }()
+			_, err := g.GetRaw(t.Context(), "k")
+			require.ErrorIs(t, err, wants)
+		})
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/holdfastkv/holdfast/failover"
+	"github.com/holdfastkv/holdfast/failover/internal/notes"
 )
 
 // renamed returns c with the bits of its records as names has them. A member
@@ -89,9 +90,6 @@ func Discard(path, member string, cfg Config) (lost int, err error) {
 	return lost, nil
 }
 
-// incomplete is the group's note that a member may lack what the first one has.
-const incomplete = "incomplete: "
-
 // without returns c as it is when the member is owed nothing and has no name.
 func (c *contents) without(member string) (now *contents, lost int, err error) {
 	gone := slices.Index(c.names, member)
@@ -116,8 +114,8 @@ func (c *contents) without(member string) (now *contents, lost int, err error) {
 	for name, n := range c.notes {
 		kept.putNote(name, n)
 	}
-	if lost > 0 && gone > 0 { // the first is all that a Handoff has
-		kept.putNote(incomplete+member, newNote(incomplete+member, []byte{1}))
+	if lost > 0 {
+		kept.putNote(notes.Incomplete(member), newNote(notes.Incomplete(member), notes.Set()))
 	}
 	now, err = kept.renamed(slices.Delete(slices.Clone(c.names), gone, gone+1))
 	if err == nil {
