@@ -3,6 +3,7 @@ package resilient
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -67,8 +68,9 @@ func (t Typed[T]) List(ctx context.Context, prefix string) ([]string, error) {
 }
 
 // codecError is a value that could not be encoded or decoded. Codecs quote
-// values in their errors, so its text names only the type; the codec's error is
-// what it unwraps to.
+// values in their errors, so its text names only the type; errors.Is and
+// errors.As find what the codec said. That is never ErrNotFound: a codec that
+// misses something has not said that the key is missing.
 type codecError struct {
 	verb string
 	typ  string // a pointer to T, which has a name even if T is an interface
@@ -79,4 +81,6 @@ func (e *codecError) Error() string {
 	return fmt.Sprintf("resilient: cannot %s a value of type %s", e.verb, e.typ[1:])
 }
 
-func (e *codecError) Unwrap() error { return e.err }
+func (e *codecError) Is(target error) bool { return target != ErrNotFound && errors.Is(e.err, target) }
+
+func (e *codecError) As(target any) bool { return errors.As(e.err, target) }

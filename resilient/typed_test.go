@@ -53,6 +53,20 @@ func TestS11_WhatCannotBeEncodedIsNotSentAndNotQuoted(t *testing.T) {
 	require.Zero(t, got, "nothing is decoded by half")
 }
 
+// schemas is a Codec that looks something up, in vain.
+type schemas struct{}
+
+func (schemas) Marshal(any) ([]byte, error)       { return nil, errors.Join(errBroken, ErrNotFound) }
+func (s schemas) Unmarshal(_ []byte, _ any) error { _, err := s.Marshal(nil); return err }
+
+func TestRegression_ACodecThatMissesSomethingMakesAKeyLookMissing(t *testing.T) {
+	f := newFake()
+	f.data["k"] = []byte("v")
+	_, err := Of[string](f, schemas{}).Get(t.Context(), "k")
+	require.ErrorIs(t, err, errBroken)
+	require.NotErrorIs(t, err, ErrNotFound)
+}
+
 // reversed is a Codec of strings.
 type reversed struct{}
 

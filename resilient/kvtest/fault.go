@@ -98,6 +98,8 @@ var (
 	errWrites  error = &injected{"kvtest: writes fail", resilient.Refused, resilient.ErrRefused}
 	errHealth  error = &injected{"kvtest: unhealthy", resilient.Refused, resilient.ErrRefused}
 	errAckLost error = &injected{"kvtest: the answer was lost", resilient.Failed, resilient.ErrAmbiguous}
+
+	errCloseEnded = errors.New("kvtest: the Close of the store panicked, or ended its goroutine")
 )
 
 // NewFault returns kv with no fault set. It serves batches natively if kv is a
@@ -252,7 +254,8 @@ func (f *Fault) Classify(err error) resilient.Class {
 	return resilient.OK
 }
 
-// Close closes the wrapped store, once; every call returns what that returned.
+// Close closes the wrapped store, once; every call returns what that returned,
+// or an error if it panicked, which is the first caller's.
 // It waits for the writes that LateBy has under way, not for calls.
 func (f *Fault) Close() error {
 	f.mu.Lock()
@@ -264,9 +267,10 @@ func (f *Fault) Close() error {
 		return f.closeErr
 	}
 	close(f.closing)
+	defer close(f.closed)
+	defer f.landing.Wait()
+	f.closeErr = errCloseEnded // unless it returns
 	f.closeErr = f.kv.Close()
-	f.landing.Wait()
-	close(f.closed)
 	return f.closeErr
 }
 

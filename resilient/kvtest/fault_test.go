@@ -242,6 +242,17 @@ func TestCloseWakesAllAndAppliesNothingMore(t *testing.T) {
 	})
 }
 
+// brittle is a store whose Close panics.
+type brittle struct{ *memkv.KV }
+
+func (s brittle) Close() error { panic(errors.Join(s.KV.Close(), errors.New("brittle"))) }
+
+func TestRegression_ASecondCloseHangsAfterTheFirstPanicked(t *testing.T) {
+	f := kvtest.NewFault(brittle{newMem(t)})
+	require.Panics(t, func() { _ = f.Close() })
+	require.ErrorContains(t, f.Close(), "panicked")
+}
+
 func TestCloseDropsLateWritesThatAreUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := newMem(t)
