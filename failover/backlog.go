@@ -48,7 +48,7 @@ func (b *backlog) set(prev *backlogItem, e *entry, now time.Time) *backlogItem {
 		it = &backlogItem{key: e.key}
 	}
 	b.countLocked(it, -1)
-	it.owed, it.remove, it.size = e.owed, e.remove, int64(len(e.key)+len(e.value))
+	it.owed, it.remove, it.size = e.owed, e.remove, e.size()
 	b.countLocked(it, 1)
 	in := b.removals
 	if it.owed != 0 {

@@ -84,7 +84,7 @@ func (f *KV) owedAtFirst() Members {
 // reserve makes room in the journal for every entry.
 func (w *spread) reserve() error {
 	for _, e := range w.entries {
-		size := e.record(0).size()
+		size := e.size()
 		if old, recorded := w.f.overlay.recorded(e.key); recorded {
 			w.bytes += max(0, size-old)
 			continue

@@ -67,6 +67,9 @@ type recorded struct{ owed, remove Members }
 // there until the journal has forgotten it.
 func (e *entry) idle() bool { return e.owed|e.remove == 0 }
 
+// size is what e's record takes while somebody is owed e.
+func (e *entry) size() int64 { return int64(len(e.key) + len(e.value)) }
+
 func newOverlay(ended <-chan struct{}) *overlay {
 	o := &overlay{seed: maphash.MakeSeed()}
 	for i := range o.stripes {
@@ -252,8 +255,8 @@ func (e *entry) taintLocked(i, n int) *taint {
 	return &e.taints[i]
 }
 
-// recorded reports whether the journal may have a record of key, and its size.
-// The caller holds the key's lock.
+// recorded reports whether the journal may have a record of key, and the least
+// size that it has. The caller holds the key's lock.
 func (o *overlay) recorded(key string) (size int64, ok bool) {
 	s := o.stripe(key)
 	s.mu.Lock()
@@ -262,7 +265,10 @@ func (o *overlay) recorded(key string) (size int64, ok bool) {
 	if e == nil || e.seq == 0 {
 		return 0, false
 	}
-	return int64(len(e.key) + len(e.value)), true
+	if e.kept.owed == 0 { // of an older version, or of none
+		return int64(len(e.key)), true
+	}
+	return e.size(), true
 }
 
 // matching returns the versions that members owe of keys for which match is true,
