@@ -81,11 +81,17 @@ func BenchmarkGet(b *testing.B) {
 }
 
 func BenchmarkSet(b *testing.B) {
-	group, ctx, value := constantGroup(b), context.Background(), make([]byte, 100)
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := group.SetRaw(ctx, "key", value); err != nil {
-			b.Fatal(err)
-		}
+	group, value := constantGroup(b), make([]byte, 100)
+	ends, cancel := context.WithCancel(context.Background())
+	b.Cleanup(cancel)
+	for name, ctx := range map[string]context.Context{"endless ctx": context.Background(), "ctx": ends} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := group.SetRaw(ctx, "key", value); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -15,11 +15,11 @@ func (w *spread) finish(ctx context.Context) outcome {
 	w.misread()
 	w.errs = f.byPriority(w.said())
 	if w.acked|w.unsure|w.pending == 0 {
-		err := w.revert()
+		err := w.revert(ctx)
 		f.overlay.unlock(w.stripes)
 		return outcome{err: err}
 	}
-	owed, err := w.settle()
+	owed, err := w.settle(ctx)
 	f.journal.Release(w.keys, w.bytes)
 	if w.pending != 0 {
 		w.leaveBehind()
@@ -56,7 +56,7 @@ func (w *spread) said() []*resilient.Error {
 // revert takes back a write that every member refused, and returns what its
 // caller is told. Where the journal has the intent, the record is put right
 // first: if that fails, a restart may roll the write forward.
-func (w *spread) revert() error {
+func (w *spread) revert(ctx context.Context) error {
 	f := w.f
 	var recs []Record
 	for _, e := range w.entries {
@@ -66,7 +66,7 @@ func (w *spread) revert() error {
 	}
 	err := w.refusal()
 	if len(recs) > 0 && !planted("lazyrevert") {
-		if failed := f.journal.Put(recs...); failed != nil {
+		if failed := w.keep(ctx, func() error { return f.journal.Put(recs...) }); failed != nil {
 			err = &Error{Op: w.op, Class: resilient.Failed, Members: w.errs, reason: ambiguous(failed)}
 		}
 	}
@@ -126,17 +126,19 @@ func (w *spread) refusal() *Error {
 // settle ends w's entries' being written: what is owed is in the journal when
 // they are decided, and listed for hand-back when it returns. It returns who
 // is owed something, and the journal's error. The keys' locks are held.
-func (w *spread) settle() (owed Members, err error) {
+func (w *spread) settle(ctx context.Context) (owed Members, err error) {
 	f := w.f
+	asks := false
 	for _, e := range w.entries {
 		owed |= e.owed
+		asks = asks || !e.idle()
 	}
 	var began time.Time
 	if owed != 0 {
 		began = time.Now()
 	}
-	if !planted("nojournal") {
-		err = f.put(w.entries, false)
+	if asks && !planted("nojournal") {
+		err = w.keep(ctx, func() error { return f.put(w.entries, false) })
 	}
 	now := time.Now()
 	if owed != 0 {

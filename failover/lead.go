@@ -24,7 +24,8 @@ func (f *KV) write(ctx context.Context, op resilient.Op, err error, entries []*e
 }
 
 // lead runs a write: under the keys' locks, with room in the journal for all
-// that may come to be owed, published before anything is sent.
+// that may come to be owed, published before anything is sent. Its caller leaves
+// when ctx ends, whatever the members and the journal's disk do.
 func (f *KV) lead(ctx context.Context, w *spread) outcome {
 	w.stripes = f.overlay.stripesOf(w.entries)
 	switch err := f.overlay.lock(ctx, w.stripes); {
@@ -37,7 +38,25 @@ func (f *KV) lead(ctx context.Context, w *spread) outcome {
 		f.overlay.unlock(w.stripes)
 		return outcome{err: &Error{Op: w.op, Class: resilient.Refused, reason: err}}
 	}
-	if err := w.recordFirst(); err != nil {
+	if ctx.Done() == nil || !f.journal.Durable() {
+		return w.carry(ctx)
+	}
+	// The journal's disk may hang, and heeds no ctx: the caller must be able to
+	// leave the write's goroutine.
+	result := make(chan outcome, 1)
+	w.left = make(chan struct{})
+	f.work.Go(func() { result <- w.carry(ctx) })
+	select {
+	case o := <-result:
+		return o
+	case <-w.left:
+		return outcome{err: f.canceled(ctx, w.op, nil)}
+	}
+}
+
+// carry takes w from the first record to the end.
+func (w *spread) carry(ctx context.Context) outcome {
+	if err := w.recordFirst(ctx); err != nil {
 		w.fault = err
 		return w.finish(ctx)
 	}
@@ -49,13 +68,16 @@ func (f *KV) lead(ctx context.Context, w *spread) outcome {
 	}
 	// The caller has left. The write is brought to its end without it: it may
 	// be on some members already.
-	f.work.Go(func() {
+	w.f.work.Go(func() {
 		defer time.AfterFunc(w.patience(), w.end).Stop()
 		w.run(context.Background(), calls)
 		w.finish(context.Background())
 	})
-	return outcome{err: f.canceled(ctx, w.op, nil)}
+	return outcome{err: w.f.canceled(ctx, w.op, nil)}
 }
+
+// leave lets the caller go, whose ctx has ended.
+func (w *spread) leave() { w.leaving.Do(func() { close(w.left) }) }
 
 // prepare does what must be done before anything is sent or recorded. If it
 // fails, nothing of it is left but the locks.
@@ -98,22 +120,31 @@ func (w *spread) reserve() error {
 // recordFirst makes durable what must be before anything is sent: the intent,
 // of every key in MirrorStrict, else of those that have a record. A restart
 // would hand an older version in the record back over the new one.
-func (w *spread) recordFirst() error {
+func (w *spread) recordFirst(ctx context.Context) error {
 	var touched []*entry
 	for _, e := range w.entries {
 		if w.f.cfg.Writes == MirrorStrict && !planted("lateintent") || e.seq != 0 && !planted("stalehint") {
 			touched = append(touched, e)
 		}
 	}
-	return w.intend(touched)
+	return w.intend(ctx, touched)
 }
 
 // intend makes the intent to write entries durable, if the journal can.
-func (w *spread) intend(entries []*entry) error {
+func (w *spread) intend(ctx context.Context, entries []*entry) error {
 	if !w.f.journal.Durable() {
 		return nil
 	}
-	return w.f.put(entries, true)
+	return w.keep(ctx, func() error { return w.f.put(entries, true) })
+}
+
+// keep does what waits for the journal. When ctx has ended, and answerSlack with
+// it, the caller leaves: this goes on.
+func (w *spread) keep(ctx context.Context, do func() error) error {
+	if w.left != nil {
+		defer context.AfterFunc(ctx, func() { time.AfterFunc(answerSlack, w.leave) })()
+	}
+	return do()
 }
 
 // put makes the records of those entries durable that the journal has not got

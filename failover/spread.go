@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/holdfastkv/holdfast/resilient"
@@ -17,6 +18,9 @@ type spread struct {
 	stripes []int // whose key locks it holds until finished
 	send    func(ctx context.Context, p *peer) error
 	end     func() // ends the calls
+
+	left    chan struct{} // closed when the caller is to leave; nil = it stays
+	leaving sync.Once
 
 	inTurn bool // Handoff: a wave is one member; reads wait for the end
 
@@ -63,7 +67,7 @@ func (w *spread) run(ctx, calls context.Context) bool {
 		}
 		wave := w.waves[0]
 		w.waves = w.waves[1:]
-		if w.fault = w.owe(wave); w.fault != nil {
+		if w.fault = w.owe(ctx, wave); w.fault != nil {
 			return true
 		}
 		w.sendTo(calls, wave)
@@ -106,7 +110,7 @@ func (w *spread) line() {
 // owe makes durable, before it is sent to members other than the first, what a
 // Handoff write owes from then on: the version to the first, its removal to
 // them.
-func (w *spread) owe(wave []*peer) error {
+func (w *spread) owe(ctx context.Context, wave []*peer) error {
 	if !w.inTurn || len(wave) == 0 || wave[0].i == 0 {
 		return nil
 	}
@@ -114,7 +118,7 @@ func (w *spread) owe(wave []*peer) error {
 	if planted("lateintent") {
 		return nil
 	}
-	err := w.intend(w.entries)
+	err := w.intend(ctx, w.entries)
 	if err != nil {
 		w.mark(wave[0], false)
 	}
