@@ -466,6 +466,9 @@ func drawOp(rt *rapid.T) modelOp {
 // atLeastChecks makes the next rapid.Check of t run n cases at least.
 func atLeastChecks(t *testing.T, n int) {
 	t.Helper()
+	if testing.Short() {
+		n *= 5 // of which rapid leaves a fifth
+	}
 	f := flag.Lookup("rapid.checks")
 	old := f.Value.String()
 	if f.Value.(flag.Getter).Get().(int) < n {
