@@ -12,12 +12,15 @@ type Check struct {
 }
 
 // StartCheck begins a health check. It remembers the state it began in and
-// whether b was in doubt.
+// whether b was in doubt. It tells no change: one that is due comes after it.
 func (b *Breaker) StartCheck() Check {
-	now := b.lock()
-	c := Check{b: b, gen: b.m.gen, doubts: b.m.doubts, doubt: b.m.doubt()}
-	b.unlock(now)
-	return c
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.startCheckLocked()
+}
+
+func (b *Breaker) startCheckLocked() Check {
+	return Check{b: b, gen: b.m.gen, doubts: b.m.doubts, doubt: b.m.doubt()}
 }
 
 // Done gives the verdict of the check: healthy if err is nil. It is void if
@@ -31,15 +34,23 @@ func (c Check) Done(err error) {
 		return
 	}
 	now := c.b.lock()
-	if !c.b.ended {
-		c.b.m.verdict(c, err, now)
-	}
+	c.b.verdictLocked(c, err, now)
 	c.b.unlock(now)
 }
 
 // ReportHealth gives the verdict of a health check that was short enough to
-// have begun now: healthy if err is nil. It is StartCheck().Done(err).
-func (b *Breaker) ReportHealth(err error) { b.StartCheck().Done(err) }
+// have begun now: healthy if err is nil. It is StartCheck and Done at one time.
+func (b *Breaker) ReportHealth(err error) {
+	now := b.lock()
+	b.verdictLocked(b.startCheckLocked(), err, now)
+	b.unlock(now)
+}
+
+func (b *Breaker) verdictLocked(c Check, err error, now time.Time) {
+	if !b.ended {
+		b.m.verdict(c, err, now)
+	}
+}
 
 // Doubt says that a call hangs, or that a caller gave up late. The next health
 // check that begins is made in doubt.

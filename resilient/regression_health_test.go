@@ -1,0 +1,34 @@
+package resilient
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/holdfastkv/holdfast/breaker"
+)
+
+// The breaker was due to become half-open when the check began: it told so there
+// and then, to somebody who waited for the check.
+func TestRegression_AHealthCheckFromInsideOnChangeWaitsForItself(t *testing.T) {
+	for range 300 {
+		synctest.Test(t, func(t *testing.T) {
+			var s *Store
+			cfg := counts()
+			cfg.Breaker.OnChange = func(c breaker.Change) {
+				if c.To == breaker.HalfOpen {
+					_ = s.Health(context.Background())
+				}
+			}
+			s = wrap(t, answers(errBroken), cfg)
+			_, _ = s.GetRaw(t.Context(), "k")
+			time.Sleep(time.Second)
+			_ = s.Health(t.Context())
+			synctest.Wait()
+			require.NoError(t, s.Close())
+		})
+	}
+}
