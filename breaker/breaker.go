@@ -83,16 +83,21 @@ func (b *Breaker) lock() (now time.Time) {
 	return now
 }
 
-// unlock publishes what the machine has become, sets the timer, gives mu back
-// and tells the changes.
+// unlock is leave, and tells the changes.
 func (b *Breaker) unlock(now time.Time) {
-	b.publish()
-	b.setTimer(now)
-	teller := b.becomeTellerLocked()
-	b.mu.Unlock()
-	if teller {
+	if b.leave(now) {
 		b.tell()
 	}
+}
+
+// leave publishes what the machine has become, sets the timer and gives mu back.
+// It reports whether the caller has become the teller.
+func (b *Breaker) leave(now time.Time) (teller bool) {
+	b.publish()
+	b.setTimer(now)
+	teller = b.becomeTellerLocked()
+	b.mu.Unlock()
+	return teller
 }
 
 // publish makes the machine's state visible to those who don't lock.

@@ -118,6 +118,23 @@ func TestS29_ASlowOnChangeHoldsUpNobodyElseAndKeepsTheOrder(t *testing.T) {
 	})
 }
 
+func TestABookedVerdictCountsAtOnceAndIsToldWhenItsCallerSays(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var rec recorder
+		b := mustNew(t, Config{Fall: 1, OnChange: rec.add})
+		tell := b.StartCheck().Book(errDown)
+		require.Equal(t, Open, b.State())
+		require.NoError(t, b.Force(Closed, "meanwhile"))
+		b.StartCheck().Book(nil)() // has nothing to tell, and leaves the others to who has
+		require.Empty(t, rec.all())
+		tell()
+		require.Equal(t, []string{"1 failed health check", "forced closed: meanwhile"}, rec.reasons())
+		b.Release()
+		require.Len(t, rec.all(), 3)
+		Check{}.Book(errDown)()
+	})
+}
+
 func TestCloseWaitsForARunningOnChangeAndTellsTheRest(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var rec recorder

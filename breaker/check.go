@@ -29,13 +29,22 @@ func (b *Breaker) startCheckLocked() Check {
 // negative. Done settles the doubts raised by Doubt before StartCheck, whatever
 // the verdict, and never the calls' failures. Call it once; a check that says
 // nothing needs no Done.
-func (c Check) Done(err error) {
+func (c Check) Done(err error) { c.Book(err)() }
+
+// Book is Done for a caller with a lock that an OnChange may wait for, one that
+// keeps verdicts in order for instance. It gives the verdict and leaves the
+// changes untold, those of others too, until tell is called, which has to be
+// soon, once, and without that lock.
+func (c Check) Book(err error) (tell func()) {
 	if c.b == nil {
-		return
+		return func() {}
 	}
 	now := c.b.lock()
 	c.b.verdictLocked(c, err, now)
-	c.b.unlock(now)
+	if c.b.leave(now) {
+		return c.b.tell
+	}
+	return func() {}
 }
 
 // ReportHealth gives the verdict of a health check that was short enough to

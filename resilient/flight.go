@@ -53,7 +53,9 @@ func (s *Store) ask() *round {
 
 // fly makes one health check and tells its verdict: to the breaker, the group,
 // and the observer, in that order, and then to those who wait. While an earlier
-// check still hangs no other is started: that it hangs is the verdict.
+// check still hangs no other is started: that it hangs is the verdict. The
+// breaker has it before the next check can begin, who is told of it after that:
+// foreign code may ask for a check.
 func (s *Store) fly(r *round) {
 	defer close(r.done)
 	f := &s.flight
@@ -76,16 +78,20 @@ func (s *Store) fly(r *round) {
 		f.last.Store(&r.check)
 		f.sure.Store(!r.verdict.unknown)
 	}
+	var tell func()
 	f.mu.Lock()
 	f.mu.now, f.mu.hung = nil, hung
-	f.mu.Unlock()
-	if cut {
-		return
+	if !cut && !r.verdict.unknown {
+		tell = evidence.Book(r.check.Err)
 	}
-	if !r.verdict.unknown {
-		evidence.Done(r.check.Err)
+	f.mu.Unlock()
+	switch {
+	case cut:
+		return
+	case tell != nil:
+		tell()
 		s.checked(began, r.check)
-	} else {
+	default:
 		s.breaker.ExpectChecks(false)
 	}
 	s.tell(f.ctx, &Event{

@@ -2,6 +2,8 @@ package resilient
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,5 +32,27 @@ func TestRegression_AHealthCheckFromInsideOnChangeWaitsForItself(t *testing.T) {
 			synctest.Wait()
 			require.NoError(t, s.Close())
 		})
+	}
+}
+
+func TestRegression_OfTwoHealthChecksTheOlderHasTheLastWord(t *testing.T) {
+	for range 3000 {
+		f := newFake()
+		var n atomic.Int64
+		f.health = func(context.Context) error {
+			if n.Add(1)%2 == 1 {
+				return errBroken
+			}
+			return nil
+		}
+		s := wrap(t, f, quiet())
+		var askers sync.WaitGroup
+		for range 4 {
+			askers.Go(func() { _ = s.Health(context.Background()) })
+		}
+		askers.Wait()
+		last := s.Status().LastProbe.Err
+		require.Equal(t, last != nil, s.Breaker().Status().FailedChecks > 0, "the last of %d checks said %v", n.Load(), last)
+		require.NoError(t, s.Close())
 	}
 }
