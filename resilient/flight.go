@@ -29,8 +29,9 @@ type flight struct {
 // round is one health check, shared by those who wait for it.
 type round struct {
 	done    chan struct{} // closed when its verdict has been told
-	check   Check         // read after done, as verdict
+	check   Check         // read after done, as what follows
 	verdict verdict
+	doubted bool // it began in doubt
 }
 
 func (f *flight) init() { f.ctx, f.cancel = context.WithCancel(context.Background()) }
@@ -63,6 +64,7 @@ func (s *Store) fly(r *round) {
 	hung := f.mu.hung
 	f.mu.Unlock()
 	began := time.Now()
+	r.doubted = s.breaker.InDoubt()
 	evidence := s.breaker.StartCheck()
 	if hung.hangs() {
 		r.check = hung.result(s.cfg.Probe.SlowAfter)

@@ -72,7 +72,6 @@ func (p *prober) run(s *Store) {
 		case <-timer.C:
 		case <-atOnce:
 		}
-		inDoubt := s.breaker.InDoubt()
 		r := s.ask()
 		if r == nil {
 			return
@@ -86,8 +85,11 @@ func (p *prober) run(s *Store) {
 			return
 		}
 		last = time.Now()
-		if inDoubt {
+		switch {
+		case r.doubted:
 			doubted = last
+		case s.breaker.InDoubt(): // it was under way when the doubt came up, which it does not settle
+			s.hurry()
 		}
 		timer.Reset(pace.next(s.mood(), rand.Float64())) //#nosec G404 -- jitter, nothing secret
 	}

@@ -56,3 +56,31 @@ func TestRegression_OfTwoHealthChecksTheOlderHasTheLastWord(t *testing.T) {
 		require.NoError(t, s.Close())
 	}
 }
+
+// The check under way had begun before the doubt, so that it cannot settle it.
+func TestRegression_ADoubtThatBeginsDuringACheckWaitsForTheInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBeats(func(ctx context.Context, n int) error {
+			if n == 1 {
+				return nil
+			}
+			return hangs(ctx)
+		})
+		b.get = func(context.Context, string) ([]byte, error) { return nil, errBroken }
+		cfg := steady()
+		cfg.Probe.Interval, cfg.Probe.FastInterval = time.Hour, time.Minute
+		s := wrap(t, b, cfg)
+		time.Sleep(time.Second)
+		go func() { _ = s.Health(context.Background()) }()
+		synctest.Wait()
+		for range 2 {
+			_, _ = s.GetRaw(t.Context(), "k")
+		}
+		time.Sleep(cfg.Probe.withDefaults().Timeout + 1)
+		synctest.Wait()
+		require.Equal(t, breaker.Closed, s.State(), "one failed check, without a doubt when it began")
+		require.Equal(t, 3, b.checks())
+		time.Sleep(cfg.Probe.withDefaults().Timeout + 1)
+		require.Equal(t, breaker.Open, s.State())
+	})
+}
