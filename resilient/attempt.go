@@ -166,10 +166,14 @@ func (a *attempt) doubt() {
 // tell gives the observer the one event of the attempt.
 func (a *attempt) tell(ctx context.Context) {
 	now := time.Now()
-	a.store.tell(ctx, &Event{
+	e := Event{
 		Kind: KindCall, Time: now, Op: a.op, Class: a.class, Duration: now.Sub(a.clock), Attempt: a.number,
 		Ambiguous: a.uncertain(), Reason: a.refusal.reason(), Err: a.err,
-	})
+	}
+	if a.refusal == notRefused {
+		e.Outcome = a.outcome.String()
+	}
+	a.store.tell(ctx, &e)
 	a.clock = now
 }
 

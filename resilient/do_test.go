@@ -490,7 +490,7 @@ func TestExactlyOneCallAndOneDoneAreToldOfEachCall(t *testing.T) {
 		require.Len(t, dones, 4)
 
 		now := time.Now()
-		require.Equal(t, Event{Kind: KindCall, Time: now.Add(-2 * time.Second), Store: "s", Op: OpGet, Class: Missing, Duration: time.Second, Attempt: 1, Err: ErrNotFound}, calls[0])
+		require.Equal(t, Event{Kind: KindCall, Time: now.Add(-2 * time.Second), Store: "s", Op: OpGet, Class: Missing, Duration: time.Second, Attempt: 1, Outcome: "success", Err: ErrNotFound}, calls[0])
 		require.Equal(t, Event{Kind: KindDone, Time: now.Add(-2 * time.Second), Store: "s", Op: OpGet, Class: Missing, Duration: time.Second, Attempt: 1, Err: ErrNotFound}, dones[0])
 		require.True(t, calls[1].Ambiguous)
 		require.True(t, dones[1].Ambiguous)

@@ -49,6 +49,7 @@ type Event struct {
 	Stale     bool          // served by a cache in place of the store
 	Back      bool          // the switch is to a more wanted member, which can serve
 	Ambiguous bool          // a write that may have been applied
+	Outcome   string        // Call: what the breaker was told of it, a breaker.Outcome in words; "" = nothing, it was refused before
 	From, To  string        // states (Change) or members (Switch)
 	Reason    string
 	Err       error

@@ -58,9 +58,11 @@
 //     tried at all, refused attempts included. retries: attempts after the first.
 //   - writes_ambiguous: writes that may or may not have been applied, as far
 //     as the caller knows.
-//   - breaker_calls: attempts at a store. outcome is success (an answer, a miss
-//     included), failure, ignored (the caller left) or not_permitted (refused
-//     by the breaker). What MaxInFlight refused is in bulkhead_rejections.
+//   - breaker_calls: attempts at a store. outcome is what the breaker was told,
+//     success (an answer: a miss too, and that the call was wrong), failure or
+//     ignored (the caller left, the store was closed, a layer of Holdfast below
+//     refused it), or not_permitted (refused by the breaker). What MaxInFlight
+//     refused is in bulkhead_rejections.
 //   - breaker_transitions: states are closed, half_open and open. reason is
 //     consecutive or failure_rate (calls), health (checks), probe_ok,
 //     probe_failed, trial_ok, trial_failed, elapsed (open for long enough, without

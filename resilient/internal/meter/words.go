@@ -61,19 +61,25 @@ const (
 
 var verdictWords = [verdictCount]string{"success", "failure", "ignored", "not_permitted"}
 
-// verdictOf returns what the breaker made of the attempt that e tells of.
+// verdictOf returns what the breaker made of the attempt that e tells of. A Store
+// says it; in the events of others the class does.
 func verdictOf(e *resilient.Event) verdict {
+	switch e.Outcome {
+	case breaker.Success.String():
+		return success
+	case breaker.Failure.String():
+		return failure
+	case breaker.Ignored.String():
+		return ignored
+	}
 	switch e.Class {
 	case resilient.OK, resilient.Missing, resilient.Invalid, resilient.Conflict:
 		return success
 	case resilient.Canceled:
 		return ignored
 	}
-	switch {
-	case e.Reason == "open":
+	if e.Reason == "open" {
 		return notPermitted
-	case errors.Is(e.Err, resilient.ErrBusy), errors.Is(e.Err, breaker.ErrOpen):
-		return ignored // a layer of Holdfast below refused it
 	}
 	return failure
 }
