@@ -200,6 +200,25 @@ func TestRegression_RetriesThatAreNotMadeUseUpTheBudget(t *testing.T) {
 	})
 }
 
+func TestRegression_RetriesThatFindNoKeyEarnNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, n := newFake(), 0
+		f.get = func(context.Context, string) ([]byte, error) {
+			if n++; n%2 == 1 {
+				return nil, errRefusedByIt
+			}
+			return nil, ErrNotFound
+		}
+		cfg := retrying(2)
+		cfg.Retry.Budget = 1
+		s := wrap(t, f, cfg)
+		for range 20 {
+			_, err := s.GetRaw(t.Context(), "k")
+			require.ErrorIs(t, err, ErrNotFound, "an answer pays for the next retry, a miss too")
+		}
+	})
+}
+
 func TestRegression_ARetryTakesATrialOfABreakerThatOpenedBeforeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := answers(errRefusedByIt)

@@ -33,12 +33,12 @@ func (s *Store) again(ctx context.Context, a *attempt, call func(context.Context
 		if before.uncertain() && a.err != nil && !a.uncertain() {
 			a.class, a.sent, a.err = Failed, true, &maybeApplied{a.err}
 		}
-		if a.err == nil {
+		if a.err == nil || a.class == Missing {
 			s.budget.earn()
 			return
 		}
 	}
-	if err := ctx.Err(); err != nil && a.class != Missing {
+	if err := ctx.Err(); err != nil {
 		a.err = withCause(a.err, err)
 	}
 }
