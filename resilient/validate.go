@@ -26,36 +26,53 @@ func validate(kv KVWithHealth, c Config) error {
 	if math.IsNaN(c.Retry.Budget) || math.IsInf(c.Retry.Budget, 0) {
 		fault("Config.Retry.Budget", "%v is not a number of retries", c.Retry.Budget)
 	}
-	if math.IsNaN(c.Probe.Jitter) || c.Probe.Jitter > 1 {
-		fault("Config.Probe.Jitter", "%v is more than 1", c.Probe.Jitter)
-	}
 	for _, d := range []struct {
 		field string
 		value time.Duration
 	}{
 		{"Config.Retry.Base", c.Retry.Base},
 		{"Config.Retry.Max", c.Retry.Max},
-		{"Config.Probe.FastInterval", c.Probe.FastInterval},
-		{"Config.Probe.DownInterval", c.Probe.DownInterval},
-		{"Config.Probe.MaxDownInterval", c.Probe.MaxDownInterval},
-		{"Config.Probe.Timeout", c.Probe.Timeout},
-		{"Config.Probe.SlowAfter", c.Probe.SlowAfter},
 	} {
 		if d.value < 0 {
 			fault(d.field, "%v is negative", d.value)
 		}
 	}
-	full := c.withDefaults()
-	if c.Retry.Max > 0 && full.Retry.Max < full.Retry.Base {
-		fault("Config.Retry.Max", "%v is less than Base, %v", c.Retry.Max, full.Retry.Base)
+	if full := c.Retry.withDefaults(); c.Retry.Max > 0 && full.Max < full.Base {
+		fault("Config.Retry.Max", "%v is less than Base, %v", c.Retry.Max, full.Base)
 	}
-	if c.Probe.MaxDownInterval > 0 && full.Probe.MaxDownInterval < full.Probe.DownInterval {
-		fault("Config.Probe.MaxDownInterval", "%v is less than DownInterval, %v", c.Probe.MaxDownInterval, full.Probe.DownInterval)
-	}
+	c.Probe.mend(func(field, format string, args ...any) { fault("Config.Probe."+field, format, args...) })
 	if err := c.Breaker.Validate(); err != nil {
 		faults = append(faults, fmt.Errorf("resilient: Config.Breaker: %w", err))
 	}
 	return errors.Join(faults...)
+}
+
+// mend puts 0, the default, in place of what p cannot be meant to hold, and tells
+// fault of each.
+func (p *Probe) mend(fault func(field, format string, args ...any)) {
+	for _, d := range []struct {
+		field string
+		value *time.Duration
+	}{
+		{"FastInterval", &p.FastInterval},
+		{"DownInterval", &p.DownInterval},
+		{"MaxDownInterval", &p.MaxDownInterval},
+		{"Timeout", &p.Timeout},
+		{"SlowAfter", &p.SlowAfter},
+	} {
+		if *d.value < 0 {
+			fault(d.field, "%v is negative", *d.value)
+			*d.value = 0
+		}
+	}
+	if math.IsNaN(p.Jitter) || p.Jitter > 1 {
+		fault("Jitter", "%v is more than 1", p.Jitter)
+		p.Jitter = 0
+	}
+	if full := p.withDefaults(); p.MaxDownInterval > 0 && full.MaxDownInterval < full.DownInterval {
+		fault("MaxDownInterval", "%v is less than DownInterval, %v", p.MaxDownInterval, full.DownInterval)
+		p.MaxDownInterval = 0
+	}
 }
 
 // isNil reports whether kv is nil or holds a nil pointer, map, slice, channel

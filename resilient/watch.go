@@ -3,7 +3,6 @@ package resilient
 import (
 	"context"
 	"errors"
-	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -46,7 +45,8 @@ func checkStore(ctx context.Context, kv KVWithHealth, timeout, slowAfter time.Du
 // p.Timeout; no second one is started beside it. A field of p that Wrap would not
 // take stands for its default.
 func Watch(ctx context.Context, kv KVWithHealth, p Probe, fn func(Check)) {
-	p = p.usable().withDefaults()
+	p.mend(func(string, string, ...any) {}) // there is nobody to tell
+	p = p.withDefaults()
 	if p.Interval < 0 {
 		<-ctx.Done()
 		return
@@ -84,18 +84,6 @@ func Watch(ctx context.Context, kv KVWithHealth, p Probe, fn func(Check)) {
 		fn(c)
 		timer.Reset(pace.next(m, rand.Float64())) //#nosec G404 -- jitter, nothing secret
 	}
-}
-
-// usable returns p with 0, the default, for what validate calls a fault: checks
-// at an interval below 0 would follow each other without end.
-func (p Probe) usable() Probe {
-	for _, d := range []*time.Duration{&p.FastInterval, &p.DownInterval, &p.MaxDownInterval, &p.Timeout, &p.SlowAfter} {
-		*d = max(*d, 0)
-	}
-	if math.IsNaN(p.Jitter) || p.Jitter > 1 {
-		p.Jitter = 0
-	}
-	return p
 }
 
 // Group is a set of stores that are checked together, by name.

@@ -69,6 +69,17 @@ func TestWatchFollowsTheStateOfTheStoreUntilItsCtxIsDone(t *testing.T) {
 	})
 }
 
+func TestRegression_WatchTakesAMostDownIntervalThatWrapDoesNotTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBeats(func(context.Context, int) error { return errBroken })
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		start := time.Now()
+		Watch(ctx, b, Probe{Jitter: -1, MaxDownInterval: time.Second}, func(Check) {})
+		require.Equal(t, []time.Duration{0, 1e9, 1e9, 2e9, 3e9, 4.5e9, 6.75e9, 10.125e9}, b.gaps(start), "it grows, up to the default")
+	})
+}
+
 func TestS19_WatchHasAtMostOneHungCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wake := make(chan struct{})
