@@ -34,7 +34,7 @@ type Retry struct {
 
 // Probe says when and how the health of a store is checked.
 type Probe struct {
-	Interval        time.Duration // while all is well; 0 = 5s, negative = no probing
+	Interval        time.Duration // while all is well; 0 = 5s, negative = no probing: the only checks are those that callers of Health ask for
 	FastInterval    time.Duration // while anything is in doubt; 0 = 1s, or Interval if that is less
 	DownInterval    time.Duration // while the breaker is open, x1.5 after each failed check; 0 = 2s
 	MaxDownInterval time.Duration // 0 = 30s, or DownInterval if that is more

@@ -73,9 +73,7 @@ func FuzzAConfigThatIsTakenTripsAndComesBack(f *testing.F) {
 
 // lives lets a store fail until its breaker opens, and be well until it closes.
 func lives(t *testing.T, cfg Config) {
-	if cfg.Probe.Interval < 0 && cfg.Breaker.Failures < 0 && cfg.Breaker.Rate == 0 {
-		return // both ways to notice anything are off
-	}
+	byHand := cfg.Probe.Interval < 0 && cfg.Breaker.Failures < 0 && cfg.Breaker.Rate == 0 // nothing else is heard
 	if cfg.Breaker.Rate > 0 {
 		cfg.Retry.Attempts = 0 // what it waits for would take the calls out of the window
 	}
@@ -97,6 +95,9 @@ func lives(t *testing.T, cfg Config) {
 	for i := 0; i < most && s.State() == breaker.Closed; i++ {
 		for range most {
 			_, _ = s.GetRaw(t.Context(), "k")
+			if byHand {
+				_ = s.Health(t.Context())
+			}
 		}
 		time.Sleep(2 * max(full.Probe.Interval, full.Probe.FastInterval))
 	}

@@ -347,6 +347,27 @@ func TestWithProbingOffTheOpenTimeLeadsToHalfOpenAndHealthStillWorks(t *testing.
 	})
 }
 
+// Without probing and without counting calls it is for the program to ask.
+func TestChecksThatSomebodyElseAsksForOpenTheBreakerWhenNothingElseCan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBeats(func(context.Context, int) error { return errBroken })
+		cfg := quiet()
+		cfg.Breaker.Failures = -1
+		s := wrap(t, b, cfg)
+		for range 3 {
+			require.Equal(t, breaker.Closed, s.State())
+			require.Error(t, s.Health(t.Context()))
+		}
+		require.Equal(t, breaker.Open, s.State(), "Fall is 3")
+		time.Sleep(time.Second + 1)
+		require.Equal(t, breaker.HalfOpen, s.State())
+		for range 2 {
+			require.NoError(t, s.SetRaw(t.Context(), "k", nil))
+		}
+		require.Equal(t, breaker.Closed, s.State(), "Trials is 2")
+	})
+}
+
 func TestTwoFailedCallsMakeTheNextCheckImmediate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBeats(func(_ context.Context, n int) error {
