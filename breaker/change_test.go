@@ -197,8 +197,15 @@ func TestAClosedBreakerStaysAsItIsAndHoldsNothingUp(t *testing.T) {
 				allow(t, b)
 			}
 			told := len(rec.all())
+			looked := b.word.Load()
 			b.Close()
 			b.Close()
+			for range 5 { // more than there are trials
+				if State(looked&wordState) == HalfOpen {
+					_, err := b.allowSlowly(looked)
+					require.NoError(t, err, "whose Allow was under way")
+				}
+			}
 			require.Equal(t, state, b.State())
 			pass(time.Hour)
 			before.Done(Failure, errDown)

@@ -65,8 +65,8 @@ func (b *Breaker) verdictLocked(c Check, err error, now time.Time) {
 // check that begins is made in doubt.
 func (b *Breaker) Doubt() {
 	now := b.lock()
-	if !b.ended && b.m.auto == Closed {
-		b.m.doubts++
+	if !b.ended {
+		b.m.doubts++ // which counts for nothing unless it is closed
 	}
 	b.unlock(now)
 }

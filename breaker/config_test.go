@@ -53,6 +53,24 @@ func TestS32_AConfigThatCannotWorkIsAnErrorThatNamesTheField(t *testing.T) {
 	}
 }
 
+func TestAConfigAtItsBoundsIsTaken(t *testing.T) {
+	for _, c := range []Config{
+		{Fall: -1}, {Failures: -1}, {Failures: -1, Fall: -1, Rate: 1}, {Rate: 1}, {Rate: math.SmallestNonzeroFloat64},
+		{Failures: maxCount, MinCalls: maxCount, Fall: maxCount, Rise: maxCount, Trials: maxCount},
+		{Window: minWindow, OpenFor: minOpen, Lease: 1, StableFor: 1},
+		{OpenFor: time.Hour, MaxOpenFor: time.Hour},
+	} {
+		require.NoError(t, c.Validate(), "%+v", c)
+	}
+}
+
+func TestEveryWordHasAName(t *testing.T) {
+	require.Equal(t, []string{"closed", "half-open", "open", "unknown"},
+		[]string{Closed.String(), HalfOpen.String(), Open.String(), State(9).String()})
+	require.Equal(t, []string{"success", "failure", "ignored", "unknown"},
+		[]string{Success.String(), Failure.String(), Ignored.String(), Outcome(9).String()})
+}
+
 func TestEveryFaultOfAConfigIsNamedAtOnce(t *testing.T) {
 	err := Config{Rate: 2, MinCalls: -1, Window: -1, Rise: -1, Trials: -1, Lease: -1, OpenFor: -1, MaxOpenFor: -1, StableFor: -1}.Validate()
 	for _, field := range []string{"Rate", "MinCalls", "Window", "Rise", "Trials", "Lease", "OpenFor", "MaxOpenFor", "StableFor"} {

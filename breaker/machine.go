@@ -132,7 +132,7 @@ func (m *machine) trial(good bool, err error, now time.Time) {
 }
 
 func (m *machine) closeIfProven(now time.Time) {
-	if m.auto == HalfOpen && m.trials.proven() && (m.byCalls || !m.awaitsChecks(now)) {
+	if m.auto == HalfOpen && m.trials.proven() && (m.byCalls || !m.awaitsChecks() || !now.Before(m.silentAt())) {
 		m.close(count(m.cfg.Trials, "good trial call"), now)
 	}
 }
@@ -202,13 +202,10 @@ func (m *machine) closeIfRisen(now time.Time) {
 }
 
 // awaitsChecks reports whether it is health checks that bring the Breaker back.
-// Checks that have stopped to come are not waited for any longer.
-func (m *machine) awaitsChecks(now time.Time) bool {
-	return m.expect == expectOn && m.cfg.Fall > 0 && now.Before(m.silentAt())
-}
+func (m *machine) awaitsChecks() bool { return m.expect == expectOn && m.cfg.Fall > 0 }
 
 // silentAt returns when, without another verdict, health checks have stopped
-// to come.
+// to come and are not waited for any longer.
 func (m *machine) silentAt() time.Time {
 	wait := m.cfg.MaxOpenFor
 	if wait <= math.MaxInt64/2 {
@@ -229,7 +226,7 @@ func (m *machine) due() (at time.Time, ok bool) {
 	switch {
 	case m.auto == Open:
 		at = m.openedAt.Add(m.openFor)
-		if m.expect == expectOn && m.cfg.Fall > 0 {
+		if m.awaitsChecks() {
 			at = later(at, m.silentAt())
 		}
 		return at, true
