@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,7 +53,7 @@ func (p *Page) Close() error {
 }
 
 // ServeHTTP serves the page and its parts. It may be mounted anywhere with
-// http.StripPrefix.
+// http.StripPrefix, of a prefix with a slash at its end or without.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
@@ -64,7 +65,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusMethodNotAllowed, plain, "method not allowed\n")
 		return
 	}
-	switch r.URL.Path {
+	switch part(r) {
 	case "/livez":
 		answer(w, http.StatusOK, plain, "ok\n")
 	case "/readyz":
@@ -88,6 +89,24 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		answer(w, http.StatusNotFound, plain, "not found\n")
 	}
+}
+
+// part returns which part of the page r asks for, with the slash that a prefix
+// which ends with one takes away; "" if it asks for the folder without its slash.
+func part(r *http.Request) string {
+	switch name := r.URL.Path; {
+	case strings.HasPrefix(name, "/"):
+		return name
+	case name != "" || folder(r.RequestURI):
+		return "/" + name
+	}
+	return ""
+}
+
+// folder reports whether the path of a request's first line ends with a slash.
+func folder(uri string) bool {
+	u, err := url.ParseRequestURI(uri)
+	return err == nil && strings.HasSuffix(u.Path, "/")
 }
 
 // toFolder sends a browser from where the page is mounted to the same with a

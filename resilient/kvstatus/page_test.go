@@ -118,6 +118,22 @@ func TestThePageCanBeMountedUnderAnyPrefix(t *testing.T) {
 	}
 }
 
+func TestRegression_ThePageIsNotFoundBehindAPrefixWithASlashAtItsEnd(t *testing.T) {
+	p := New(Config{})
+	p.Watch(says(groupStatus(time.Now())))
+	mux := http.NewServeMux()
+	mux.Handle("/status/", http.StripPrefix("/status/", p))
+	mux.Handle("/", http.StripPrefix("/", p))
+	for _, prefix := range []string{"/status", ""} {
+		for _, path := range paths {
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, prefix+path, http.NoBody))
+			require.Equal(t, http.StatusOK, w.Code, prefix+path)
+			require.Equal(t, get(t, p, path).Header().Get("Content-Type"), w.Header().Get("Content-Type"), prefix+path)
+		}
+	}
+}
+
 func TestTheRedirectLeadsNowhereElse(t *testing.T) {
 	p := New(Config{})
 	for uri, want := range map[string]string{
