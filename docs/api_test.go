@@ -59,7 +59,7 @@ var (
 	_ interface{ kvhBatch }                                    = (*resilient.Store)(nil)
 	_ interface{ kvhBatch }                                    = (*failover.KV)(nil)
 	_ interface{ kvhBatch }                                    = (*failover.Cached)(nil)
-	_                                                          = resilient.Event{Kind: resilient.KindCall, Time: time.Time{}, Group: "", Store: "", Op: 0, Class: 0, Duration: 0, Age: 0, Attempt: 0, Count: 0, Slow: false, Degraded: false, Stale: false, Ambiguous: false, From: "", To: "", Reason: "", Err: nil}
+	_                                                          = resilient.Event{Kind: resilient.KindCall, Time: time.Time{}, Group: "", Store: "", Op: 0, Class: 0, Duration: 0, Age: 0, Attempt: 0, Count: 0, Slow: false, Degraded: false, Stale: false, Back: false, Nobody: false, Ambiguous: false, From: "", To: "", Reason: "", Err: nil}
 	_                                                          = []resilient.Kind{resilient.KindCall, resilient.KindDone, resilient.KindProbe, resilient.KindChange, resilient.KindSwitch, resilient.KindOwed, resilient.KindHandedBack, resilient.KindStale, resilient.KindLost}
 	_ func(...resilient.Observer) resilient.Observer           = resilient.Tee
 	_                                                          = resilient.Status{Name: "", Kind: "", Condition: resilient.Unknown, State: "", Since: time.Time{}, Reason: "", LastProbe: resilient.Check{Time: time.Time{}, Latency: 0, Slow: false, Err: nil}, Active: "", Owed: 0, OwedBytes: int64(0), OldestOwed: time.Time{}, InFlight: 0, Members: []resilient.Status{}}

@@ -110,13 +110,14 @@ func (f *KV) tellSwitch(from, to *peer, reason string) {
 	now := time.Now()
 	f.lastSwitch.Store(&switched{now, reason})
 	keys, _, _ := f.backlog.total()
-	e := resilient.Event{Kind: resilient.KindSwitch, Time: now, Reason: reason, Count: keys}
+	e := resilient.Event{Kind: resilient.KindSwitch, Time: now, Reason: reason, Count: keys, Nobody: to == nil}
 	if from != nil {
 		e.From = from.name
 	}
 	if to != nil {
 		e.To, e.Store, e.Degraded = to.name, to.name, to.i != 0
-		e.Back = (from == nil || to.i < from.i) && f.route.standing(to.i).state != breaker.Open
+		e.Nobody = f.route.standing(to.i).state == breaker.Open // with all away, calls still try the first of them first
+		e.Back = (from == nil || to.i < from.i) && !e.Nobody
 	}
 	if f.cfg.Observer != nil {
 		f.tell(context.Background(), e)

@@ -39,6 +39,7 @@ func TestEachSwitchIsToldWithItsReason(t *testing.T) {
 			require.Equal(t, e.To, e.Store)
 			require.Equal(t, e.To == r.name(1), e.Degraded)
 			require.Equal(t, e.To == r.name(0) || e.From == "", e.Back)
+			require.Equal(t, e.To == "", e.Nobody)
 			told = append(told, fmt.Sprintf("%s to %s: %s", e.From, e.To, e.Reason))
 		}
 		require.Equal(t, []string{
@@ -52,6 +53,22 @@ func TestEachSwitchIsToldWithItsReason(t *testing.T) {
 			"mem-2 to mem: released by the operator",
 			"mem to mem-2: 3 failed health checks in a row",
 			"mem-2 to mem: failback by the operator",
+		}, told)
+	})
+}
+
+func TestASwitchToAMemberThatIsAwayTooSaysThatNobodyServes(t *testing.T) {
+	inRig(t, 2, nil, func(r *rig) {
+		r.set("k", "v")
+		r.away(0)
+		r.away(1)
+		r.back(1)
+		var told []string
+		for _, e := range r.events.Of(resilient.KindSwitch) {
+			told = append(told, fmt.Sprintf("%s to %s: nobody %v, back %v", e.From, e.To, e.Nobody, e.Back))
+		}
+		require.Equal(t, []string{
+			"mem to mem-2: nobody false, back false", "mem-2 to mem: nobody true, back false", "mem to mem-2: nobody false, back false",
 		}, told)
 	})
 }

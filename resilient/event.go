@@ -48,6 +48,7 @@ type Event struct {
 	Degraded  bool          // not served by the most wanted member
 	Stale     bool          // served by a cache in place of the store
 	Back      bool          // the switch is to a more wanted member, which can serve
+	Nobody    bool          // the switch is to a member that is away too, or to none: nobody serves
 	Ambiguous bool          // a write that may have been applied
 	Outcome   string        // Call: what the breaker was told of it, a breaker.Outcome in words; "" = nothing, it was refused before
 	From, To  string        // states (Change) or members (Switch)
