@@ -31,7 +31,7 @@ type entry struct {
 	text        string // of the error; "" unless it is to be shown
 	runs        bool   // further events are counted in times
 	failedCheck bool
-	nobody      bool // the switch is to a member that is away itself
+	nobody      bool // serves after the switch
 
 	times atomic.Int64
 	until atomic.Int64 // Unix nanoseconds of the latest
@@ -41,7 +41,7 @@ func newEntry(e *resilient.Event, text string) *entry {
 	n := &entry{
 		kind: e.Kind, at: e.Time, group: clip(e.Group), store: clip(e.Store), class: e.Class, slow: e.Slow, back: e.Back,
 		from: clip(e.From), to: clip(e.To), reason: clip(e.Reason), count: e.Count, age: e.Age, took: e.Duration, text: text,
-		ambiguous: e.Ambiguous, failedCheck: e.Kind == resilient.KindProbe && e.Err != nil,
+		ambiguous: e.Ambiguous, nobody: e.Nobody, failedCheck: e.Kind == resilient.KindProbe && e.Err != nil,
 	}
 	n.times.Store(timesOf(e))
 	n.until.Store(e.Time.UnixNano())

@@ -76,7 +76,6 @@ func (p *Page) run(of *atomic.Pointer[entry], e *resilient.Event) {
 // note takes note of what happens seldom.
 func (p *Page) note(e *resilient.Event) {
 	r := p.records.of(source{e.Group, e.Store})
-	nobody := false
 	switch e.Kind {
 	case resilient.KindProbe:
 		if r == nil || !r.checked(e) {
@@ -87,18 +86,11 @@ func (p *Page) note(e *resilient.Event) {
 			r.turned(turn{e.Time, e.From, e.To, clip(e.Reason)})
 		}
 	case resilient.KindSwitch:
-		to := e.To
-		// With all members away, calls still try the first of them first.
-		if nobody = p.records.find(source{e.Group, to}).isOpen(); nobody {
-			to = ""
-		}
 		if r = p.records.of(source{group: e.Group}); r != nil {
-			r.turned(turn{e.Time, e.From, to, clip(e.Reason)})
+			r.turned(turn{e.Time, e.From, e.To, clip(e.Reason)})
 		}
 	}
-	n := newEntry(e, p.text(e.Err))
-	n.nobody = nobody
-	p.log.add(n)
+	p.log.add(newEntry(e, p.text(e.Err)))
 	if e.Kind != resilient.KindProbe {
 		p.news.Add(1)
 		p.viewers.wake()

@@ -149,7 +149,9 @@ func TestWithAllMembersAwayNobodyServes(t *testing.T) {
 	p.began = time.Now().Add(-time.Hour)
 	now := time.Now()
 	tell := func(kind resilient.Kind, store, from, to string, ago time.Duration) {
-		p.Observe(t.Context(), resilient.Event{Kind: kind, Group: "orders", Store: store, From: from, To: to, Time: now.Add(-ago)})
+		p.Observe(t.Context(), resilient.Event{
+			Kind: kind, Group: "orders", Store: store, From: from, To: to, Time: now.Add(-ago), Nobody: to == "bolt",
+		})
 	}
 	tell(resilient.KindChange, "bolt", "closed", "open", 2*time.Minute)
 	tell(resilient.KindSwitch, "badger", "bolt", "badger", 2*time.Minute)

@@ -82,18 +82,11 @@ func (r *record) checked(e *resilient.Event) (news bool) {
 	return news
 }
 
-// isOpen reports whether the latest change of its breaker opened it.
-func (r *record) isOpen() bool {
-	if r == nil {
-		return false
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := len(r.turns.all)
-	return n > 0 && r.turns.all[n-1].to == "open"
-}
-
+// pastTurns returns the turns that are kept, oldest first; none of nothing.
 func (r *record) pastTurns() []turn {
+	if r == nil {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]turn(nil), r.turns.all...)

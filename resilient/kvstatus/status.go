@@ -84,6 +84,7 @@ type eventJSON struct {
 	Reason string     `json:"reason,omitempty"`
 	Class  string     `json:"class,omitempty"`
 	Slow   bool       `json:"slow,omitempty"`
+	Nobody bool       `json:"nobody,omitempty"` // serves after the switch
 	Count  int        `json:"count,omitempty"`
 	Error  string     `json:"error,omitempty"`
 }
@@ -174,7 +175,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Nanoseconds()/1000
 func (n *entry) json() eventJSON {
 	e := eventJSON{
 		Time: n.at.UTC(), Kind: n.kind.String(), Group: n.group, Store: n.store, From: n.from, To: n.to, Reason: n.reason,
-		Slow: n.slow, Count: n.count, Error: n.text,
+		Slow: n.slow, Nobody: n.nobody, Count: n.count, Error: n.text,
 	}
 	if n.kind == resilient.KindProbe || n.stopped() {
 		e.Class = n.class.String()

@@ -29,13 +29,9 @@ var states = map[string]struct{ y, height float64 }{
 
 // line shows the states of a store's breaker.
 func (p *Page) line(st *resilient.Status, r *record, now time.Time) lineView {
-	var turns []turn
-	if r != nil {
-		turns = r.pastTurns()
-	}
 	v := lineView{Label: "No change of its breaker in the last five minutes"}
 	changes := 0
-	for _, s := range p.stretches(turns, st.State, st.Since, now) {
+	for _, s := range p.stretches(r.pastTurns(), st.State, st.Since, now) {
 		if s.began {
 			changes++
 		}
@@ -53,14 +49,20 @@ func (p *Page) line(st *resilient.Status, r *record, now time.Time) lineView {
 	return v
 }
 
-// serving shows when a member served.
-func (p *Page) serving(name string, top *resilient.Status, switches []turn, now time.Time) (bands []bandView) {
+// serving shows when a member served: while calls tried it first and its breaker
+// let them through. With all members away there is still one that they try first.
+func (p *Page) serving(st *resilient.Status, r *record, top *resilient.Status, switches []turn, now time.Time) (bands []bandView) {
 	active := top.Active
-	if top.Condition == resilient.Down {
+	if top.Condition == resilient.Down && st.State != "open" { // the group is closed
 		active = ""
 	}
-	for _, s := range p.stretches(switches, active, top.Since, now) {
-		if s.value == name {
+	states := p.stretches(r.pastTurns(), st.State, st.Since, now)
+	for _, tried := range p.stretches(switches, active, top.Since, now) {
+		if tried.value != st.Name {
+			continue
+		}
+		for _, s := range tried.without(states, "open") {
+			s.place(now)
 			bands = append(bands, bandView{Class: "serving", Title: "serves, " + s.text(now), X: s.x, Width: s.width, Y: 18, Height: 3})
 		}
 	}
@@ -74,6 +76,31 @@ type stretch struct {
 	reason   string
 	began    bool // in the time shown
 	x, width float64
+}
+
+// place says where s is drawn.
+func (s *stretch) place(now time.Time) {
+	start := now.Add(-history * time.Second)
+	s.x, s.width = round(s.from.Sub(start).Seconds()), max(round(s.to.Sub(s.from).Seconds()), 1)
+}
+
+// without returns what is left of s where others, oldest first, have another
+// value.
+func (s stretch) without(others []stretch, value string) (left []stretch) {
+	for _, o := range others {
+		if o.value != value || !o.to.After(s.from) || !s.to.After(o.from) {
+			continue
+		}
+		if before := s; o.from.After(s.from) {
+			before.to = o.from
+			left = append(left, before)
+		}
+		s.from, s.reason = o.to, "" // which was that of the beginning
+	}
+	if s.to.After(s.from) {
+		left = append(left, s)
+	}
+	return left
 }
 
 func (s *stretch) text(now time.Time) string {
@@ -96,10 +123,9 @@ func (p *Page) stretches(turns []turn, present string, since, now time.Time) (al
 		if value == "" || !to.After(from) {
 			return
 		}
-		all = append(all, stretch{
-			value: value, from: from, to: to, reason: reason, began: began,
-			x: round(from.Sub(start).Seconds()), width: max(round(to.Sub(from).Seconds()), 1),
-		})
+		s := stretch{value: value, from: from, to: to, reason: reason, began: began}
+		s.place(now)
+		all = append(all, s)
 	}
 	if len(turns) == 0 {
 		from := p.began

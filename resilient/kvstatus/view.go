@@ -135,7 +135,7 @@ func (p *Page) unit(r *reading, now time.Time) unitView {
 	rec := p.records.find(sourceOf(st, ""))
 	if u.Group {
 		u.Facts = p.groupFacts(st, now)
-		turns := rec.switches()
+		turns := rec.pastTurns()
 		for _, f := range flatten(st, "", 0) {
 			u.Members = append(u.Members, p.member(f, st, turns, r.known, now))
 		}
@@ -145,13 +145,6 @@ func (p *Page) unit(r *reading, now time.Time) unitView {
 	sums := rec.sums(now)
 	u.Calls, u.Latency = plotCalls(rec, sums, now), plotLatency(rec, sums, now)
 	return u
-}
-
-func (r *record) switches() []turn {
-	if r == nil {
-		return nil
-	}
-	return r.pastTurns()
 }
 
 // flat is a member of a group, or of a group in it.
@@ -210,7 +203,7 @@ func (p *Page) member(f flat, top *resilient.Status, switches []turn, known bool
 	rec := p.records.find(sourceOf(st, f.group))
 	m.Line = p.line(st, rec, now)
 	if direct {
-		m.Line.Serving = p.serving(st.Name, top, switches, now)
+		m.Line.Serving = p.serving(st, rec, top, switches, now)
 	}
 	if rec != nil {
 		m.Checks = drawChecks(rec.pastChecks())
