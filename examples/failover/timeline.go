@@ -47,6 +47,10 @@ func (t *timeline) Observe(_ context.Context, e resilient.Event) {
 	case resilient.KindSwitch:
 		t.switches++
 		t.serves = e.To
+		if e.Nobody {
+			t.sayLocked("nobody serves, %s did (%s)", e.From, e.Reason)
+			return
+		}
 		t.sayLocked("%s serves in place of %s (%s)", e.To, e.From, e.Reason)
 	case resilient.KindOwed:
 		t.owed += e.Count

@@ -19,6 +19,7 @@
 //	Info   breaker closed                               a breaker
 //	Warn   group serves from another member             a group of package failover
 //	Info   group serves from a more wanted member       the same, on its way back
+//	Error  no member of the group serves                the same, with all away; to is who calls still try first
 //	Info   write is owed                                a write that a member has not got
 //	Info   owed writes handed back                      a pass of hand-back
 //	Warn   hand-back stopped                            the same, if the member refused or failed; without count if it took nothing

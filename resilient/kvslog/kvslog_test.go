@@ -141,6 +141,8 @@ func TestEachKindOfEventHasItsLine(t *testing.T) {
 			`level=WARN msg="group serves from another member" group=g backend=b from=a to=b reason=why count=3 degraded=true`},
 		{resilient.Event{Kind: resilient.KindSwitch, Group: "g", Store: "a", From: "b", To: "a", Back: true},
 			`level=INFO msg="group serves from a more wanted member" group=g backend=a from=b to=a`},
+		{resilient.Event{Kind: resilient.KindSwitch, Group: "g", Store: "a", From: "b", To: "a", Nobody: true},
+			`level=ERROR msg="no member of the group serves" group=g backend=a from=b to=a`},
 		{resilient.Event{Kind: resilient.KindOwed, Group: "g", Store: "a", Op: resilient.OpSet, Count: 1, Duration: time.Millisecond},
 			`level=INFO msg="write is owed" group=g backend=a op=set dur=1ms count=1`},
 		{resilient.Event{Kind: resilient.KindHandedBack, Group: "g", Store: "a", Count: 7, Age: time.Minute},

@@ -28,6 +28,9 @@ func plainLine(e *resilient.Event) line {
 	case resilient.KindChange:
 		return changeLine(e)
 	case resilient.KindSwitch:
+		if e.Nobody {
+			return line{slog.LevelError, "no member of the group serves", true}
+		}
 		return either(e.Back, line{slog.LevelInfo, "group serves from a more wanted member", true},
 			line{slog.LevelWarn, "group serves from another member", true})
 	case resilient.KindOwed:
