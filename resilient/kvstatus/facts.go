@@ -127,8 +127,11 @@ func (p *Page) checkFact(st *resilient.Status, now time.Time) factView {
 	if c.Slow {
 		f.Answer = "slow, good in " + latency(c.Latency)
 	}
-	if c.Err != nil {
-		f.Answer, f.Alarm = p.fault(c.Err)+" after "+latency(c.Latency), true
+	switch fault := p.fault(c.Err); {
+	case strings.HasPrefix(fault, unknown): // the store cannot tell, which is no fault
+		f.Answer = fault
+	case c.Err != nil:
+		f.Answer, f.Alarm = fault+" after "+latency(c.Latency), true
 	}
 	f.More = span(now.Sub(c.Time)) + " ago"
 	return f

@@ -1,6 +1,7 @@
 package kvstatus
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,7 @@ type check struct {
 	took time.Duration
 	slow bool
 	bad  bool
+	none bool // no verdict: the store cannot tell
 }
 
 // How much is kept of each source. A breaker that flaps leaves less of the past
@@ -74,9 +76,13 @@ func (r *record) turned(t turn) {
 // checked takes note of a health check, and reports whether it says anything
 // new.
 func (r *record) checked(e *resilient.Event) (news bool) {
+	none := errors.Is(e.Err, resilient.ErrHealthUnknown) // foreign: before the lock
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.checks.add(check{e.Time, e.Duration, e.Slow, e.Err != nil})
+	r.checks.add(check{e.Time, e.Duration, e.Slow, e.Err != nil && !none, none})
+	if none {
+		return false
+	}
 	news = e.Class != r.health || e.Slow != r.slow
 	r.health, r.slow = e.Class, e.Slow
 	return news

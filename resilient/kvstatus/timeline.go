@@ -172,6 +172,8 @@ func drawChecks(checks []check) (v checksView) {
 		// From 10 µs to 10 s, six decades on 16 units.
 		b.Height = round(min(max(1+15*(math.Log10(max(float64(c.took), 1))-4)/6, 2), 16))
 		switch {
+		case c.none:
+			b.Class = unknown
 		case c.bad:
 			b.Class, b.Height = "bad", 16
 			bad++
