@@ -32,11 +32,11 @@ func (p *Page) Observe(_ context.Context, e resilient.Event) {
 			p.run(&r.owed, &e)
 		}
 	case resilient.KindHandedBack:
-		if r := p.records.of(source{e.Group, e.Store}); r != nil && e.Err == nil {
+		if e.Err != nil {
+			p.note(&e)
+		} else if r := p.records.of(source{e.Group, e.Store}); r != nil {
 			p.run(&r.back, &e)
-			return
 		}
-		p.note(&e)
 	case resilient.KindStale:
 		p.noteStale(&e)
 	default:

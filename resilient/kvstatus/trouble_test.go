@@ -3,6 +3,7 @@ package kvstatus
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -48,6 +49,20 @@ func TestThePageSaysWhatIsWrongWithTheJournalAndTheHandBack(t *testing.T) {
 		}
 		require.NoError(t, p.Close())
 	}
+}
+
+func TestRegression_AGoodHandBackOfOneStoreTooManyIsShownAsStopped(t *testing.T) {
+	p := New(Config{})
+	for i := range maxSources {
+		p.Observe(t.Context(), resilient.Event{Kind: resilient.KindDone, Store: fmt.Sprint(i)})
+	}
+	good := resilient.Event{Kind: resilient.KindHandedBack, Group: "orders", Store: "bolt", Count: 3}
+	p.Observe(t.Context(), good)
+	require.Empty(t, p.log.newest(), "runs are counted in what is remembered of a store")
+	stopped := good
+	stopped.Class, stopped.Err = resilient.Refused, errors.New("canary")
+	p.Observe(t.Context(), stopped)
+	require.Equal(t, "3 owed writes handed back to bolt, then it stopped: refused", p.log.newest()[0].what())
 }
 
 func TestThePageTellsOfAHandBackThatDeliversNothing(t *testing.T) {
