@@ -290,6 +290,40 @@ type fixed resilient.Status
 
 func (f fixed) Status() resilient.Status { return resilient.Status(f) }
 
+// A Reporter of somebody else's may put groups into groups.
+func TestAGroupInAGroupIsReadAsAMemberAndAsAGroup(t *testing.T) {
+	l := ledger{}
+	m := New(l)
+	inner := resilient.Status{Name: "inner", State: "closed", Condition: resilient.Degraded, Active: "b", Members: []resilient.Status{
+		{Name: "a", State: "open", Condition: resilient.Down}, {Name: "b", State: "closed", Condition: resilient.Up},
+	}}
+	m.Watch(fixed{Name: "outer", Condition: resilient.Up, Active: "inner", Members: []resilient.Status{inner, {Name: "c", State: "closed"}}})
+	holds := []string{}
+	for _, r := range m.Read() {
+		if id := r.ID; r.Value == 1 && (id == BackendStatus || id == GroupStatus || id == BackendActive) {
+			holds = append(holds, Of(id).Name+" "+strings.Join(r.Values, ","))
+		}
+	}
+	require.Equal(t, []string{
+		"holdfast.group.status outer,healthy", "holdfast.backend.active outer,inner", "holdfast.backend.status outer,inner,degraded",
+		"holdfast.group.status inner,degraded", "holdfast.backend.status inner,a,unhealthy",
+		"holdfast.backend.active inner,b", "holdfast.backend.status inner,b,healthy", "holdfast.backend.status outer,c,unknown",
+	}, holds)
+	for _, series := range []string{
+		"holdfast.breaker.calls outer,inner,success", "holdfast.breaker.calls inner,a,success", "holdfast.failovers inner,a,b,failover,automatic",
+		"holdfast.cache.stale.age inner", "holdfast.writes.ambiguous inner,none",
+	} {
+		require.Contains(t, l, series)
+	}
+	require.NotContains(t, l, "holdfast.retries ,inner", "it is no store outside of groups")
+
+	endless := resilient.Status{Name: "g"}
+	for range 100 {
+		endless = resilient.Status{Name: "g", Members: []resilient.Status{endless}}
+	}
+	require.NotPanics(t, func() { m.Watch(fixed(endless)) })
+}
+
 func TestTheJournalsStateAndAStalledHandBackAreRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for state, word := range map[string]string{"": "ok", "full": "full", "refusing": "refusing", "recovering": "recovering", "canary": ""} {

@@ -36,7 +36,7 @@ func (m *Meter) Read() []Reading {
 		}
 		known := good && inTime[i]
 		if known {
-			m.introduce("", st, 0)
+			m.introduce(st, 0)
 		}
 		r.status("", st, known, 0)
 	}
@@ -67,20 +67,16 @@ func await(watched []*watch) (inTime []bool) {
 	return inTime
 }
 
-// introduce makes the series of the stores and groups that st names.
-func (m *Meter) introduce(group string, st *resilient.Status, level int) {
+// introduce makes the series of the store, or of the groups and their members,
+// that st names.
+func (m *Meter) introduce(st *resilient.Status, level int) {
 	name := nameOf(st)
+	m.of("", name, aCached)
 	if len(st.Members) == 0 {
-		if group == "" {
-			m.of("", name, aStore)
-			m.of("", name, aCached)
-		} else {
-			m.of(group, name, aMember)
-		}
+		m.of("", name, aStore)
 		return
 	}
 	m.of(name, "", aGroup)
-	m.of("", name, aCached)
 	for i := range st.Members {
 		member := nameOf(&st.Members[i])
 		m.of(name, member, aMember)
@@ -92,7 +88,7 @@ func (m *Meter) introduce(group string, st *resilient.Status, level int) {
 			}
 		}
 		if level < depth && len(st.Members[i].Members) > 0 {
-			m.introduce(name, &st.Members[i], level+1)
+			m.introduce(&st.Members[i], level+1)
 		}
 	}
 }

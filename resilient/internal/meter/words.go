@@ -14,7 +14,6 @@ type outcome uint8
 const (
 	ok       outcome = iota
 	notFound         // an answer
-	stale            // from a cache
 	invalid          // the call itself was wrong
 	canceled         // the caller left
 	rejected         // certainly not applied
@@ -23,7 +22,7 @@ const (
 	outcomeCount
 )
 
-var outcomeWords = [outcomeCount]string{"ok", "not_found", "stale", "invalid", "canceled", "rejected", "timeout", "error"}
+var outcomeWords = [outcomeCount]string{"ok", "not_found", "invalid", "canceled", "rejected", "timeout", "error"}
 
 // outcomeOf returns how a call ended that was told with class and err.
 func outcomeOf(class resilient.Class, err error) outcome {
