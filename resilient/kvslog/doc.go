@@ -41,9 +41,10 @@
 // # What is in no line
 //
 // No key and no value: events have none. Of an error there is its class and
-// what is known to hold no data: the texts of this library's own sentinels, of
-// package context's and of system errors, an SQLSTATE, else the names of
-// types. The text that a driver made, which may hold keys, values, addresses
+// what is known to hold no data: the texts of the sentinels of packages
+// resilient and breaker (those of package failover are written as the ones they
+// match), of package context's and of system errors, an SQLSTATE, else the names
+// of types. The text that a driver made, which may hold keys, values, addresses
 // or a password, is in the error that the caller gets, and there alone. A
 // reason may hold what was said to Breaker.Force.
 package kvslog

@@ -18,13 +18,15 @@
 //	/             the live page
 //	/events       what keeps the live page up to date, as server-sent events
 //
+// What machines ask for can also be mounted by itself: mux.Handle("/readyz", page).
+//
 // Everything that is watched has to be ready for /readyz to be 200. A store of
 // which no health check has ended counts as ready, because calls to it are let
 // through. Nothing watched is not ready.
 //
 // /health has the fields status, timestamp, backend and error that such answers
 // commonly have: status is healthy, degraded or unhealthy; backend names who
-// serves; error is there only if status is unhealthy, and holds names only. Its
+// calls try first; error is there only if status is unhealthy, and holds names only. Its
 // field checks has an entry for each store, as "group/store", with a status of
 // its own, which can also be unknown.
 //
