@@ -138,16 +138,21 @@ func closeInFlight(e *env) {
 	}
 	var running sync.WaitGroup
 	var begun atomic.Int64
+	var closed atomic.Bool // Close has returned
 	errs := make([]error, len(calls))
 	for g, call := range calls {
 		running.Go(func() {
 			for i := 0; ; i++ {
+				late := closed.Load()
 				err := call(i)
 				begun.Add(1)
-				if errors.Is(err, resilient.ErrClosed) {
+				switch {
+				case errors.Is(err, resilient.ErrClosed):
 					return
-				}
-				if errors.Is(err, resilient.ErrNotFound) {
+				case late:
+					errs[g] = fmt.Errorf("a call after Close ended with %v, want ErrClosed", err)
+					return
+				case errors.Is(err, resilient.ErrNotFound):
 					errs[g] = err
 					return
 				}
@@ -155,6 +160,8 @@ func closeInFlight(e *env) {
 		})
 	}
 	e.eventually("calls under way", func() bool { return begun.Load() > 20 })
-	require.NoError(e, e.finishes("Close under load", s.kv.Close))
-	require.NoError(e, e.finishes("the calls that Close met", func() error { running.Wait(); return errors.Join(errs...) }))
+	err := e.finishes("Close under load", s.kv.Close)
+	closed.Store(true)
+	require.NoError(e, err)
+	require.NoError(e, e.finishes("a call that Close met", func() error { running.Wait(); return errors.Join(errs...) }))
 }

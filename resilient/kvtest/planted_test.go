@@ -65,6 +65,19 @@ func TestTheSuiteCatchesEachPlantedMistake(t *testing.T) {
 	fmt.Printf("RESULT kind=kvtest planted=%d caught=%d\n", all+more, caught+caughtMore)
 }
 
+func TestRegression_AStoreThatServesAfterCloseHoldsUpTheSuite(t *testing.T) {
+	said := runCase(t, twistedHarness(t, func(w *twisted, _ <-chan struct{}) {
+		w.closeFunc = func() error { return nil }
+	}), "Lifecycle/Close_UnblocksInFlight")
+	require.Contains(t, said, "a call after Close ended with <nil>, want ErrClosed")
+	require.NotContains(t, said, "has not returned")
+}
+
+func TestRegression_AHarnessWithoutAStorePanics(t *testing.T) {
+	none := Harness{Open: func(testing.TB) resilient.KVWithHealth { return nil }}
+	require.Contains(t, record(t, func(tb testing.TB) { suite(tb, none) }), "Harness.Open returned no store")
+}
+
 func TestTheSuitePassesAStoreWithoutMistakes(t *testing.T) {
 	h := twistedHarness(t, func(*twisted, <-chan struct{}) {})
 	for _, g := range suite(t, h) {

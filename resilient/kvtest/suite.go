@@ -80,6 +80,9 @@ func suite(tb testing.TB, h Harness) []group {
 		tb.Fatal("kvtest: Harness.Open is nil")
 	}
 	kv := h.Open(tb)
+	if kv == nil {
+		tb.Fatal("kvtest: Harness.Open returned no store")
+	}
 	var can abilities
 	_, can.batcher = kv.(resilient.Batcher)
 	if l, ok := kv.(resilient.Limited); ok {
