@@ -5,15 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,50 +174,6 @@ func TestAStoreIsHealthyUntilACheckSaysOtherwise(t *testing.T) {
 	}, told)
 }
 
-func TestARepeatedLineIsWrittenOnceASecondAndStore(t *testing.T) {
-	call := resilient.Event{Kind: resilient.KindCall, Store: "s", Class: resilient.Failed}
-	var events []resilient.Event
-	for i := range 2500 { // for 2.5 s
-		call.Time = epoch.Add(time.Duration(i) * time.Millisecond)
-		events = append(events, call)
-	}
-	other := call
-	other.Store = "other"
-	done := call
-	done.Kind, done.Ambiguous = resilient.KindDone, true
-	got := lines(t, slog.LevelInfo, append(events, other, done)...)
-	require.Len(t, got, 5)
-	require.NotContains(t, got[0], "suppressed")
-	require.Contains(t, got[1], "suppressed=999")
-	require.Contains(t, got[2], "suppressed=999")
-	require.Contains(t, got[3], "backend=other")
-	require.Contains(t, got[4], "write may have been applied")
-}
-
-func TestAFlapStormLosesNoChange(t *testing.T) {
-	change := resilient.Event{Kind: resilient.KindChange, Time: epoch, Store: "s", To: "open"}
-	turn := resilient.Event{Kind: resilient.KindSwitch, Time: epoch, Group: "g", To: "s"}
-	lost := resilient.Event{Kind: resilient.KindLost, Time: epoch, Group: "g", Store: "s"}
-	var events []resilient.Event
-	for range 1000 {
-		events = append(events, change, turn, lost)
-	}
-	require.Len(t, lines(t, slog.LevelInfo, events...), 3000)
-}
-
-func TestALineThatIsNotWrittenSuppressesNone(t *testing.T) {
-	log, b := logger(slog.LevelDebug)
-	quiet, qb := logger(slog.LevelError)
-	call := resilient.Event{Kind: resilient.KindCall, Time: epoch, Store: "s"}
-	loud, silent := kvslog.New(log), kvslog.New(quiet)
-	for range 3 {
-		loud.Observe(t.Context(), call)
-		silent.Observe(t.Context(), call)
-	}
-	require.Equal(t, 1, strings.Count(b.String(), "\n"))
-	require.Empty(t, qb.String())
-}
-
 func TestALineBelowTheLevelAllocatesNothing(t *testing.T) {
 	log, _ := logger(slog.LevelInfo)
 	o := kvslog.New(log)
@@ -236,148 +187,4 @@ func TestALineBelowTheLevelAllocatesNothing(t *testing.T) {
 
 func TestANilLoggerDiscardsEverything(t *testing.T) {
 	kvslog.New(nil).Observe(t.Context(), resilient.Event{Kind: resilient.KindLost})
-}
-
-func TestALineHasTheTimeOfItsEventAndNoSource(t *testing.T) {
-	h := &capture{}
-	o := kvslog.New(slog.New(h))
-	o.Observe(t.Context(), resilient.Event{Kind: resilient.KindLost, Time: epoch})
-	before := time.Now()
-	o.Observe(t.Context(), resilient.Event{Kind: resilient.KindLost})
-	require.Equal(t, epoch, h.records[0].Time)
-	require.False(t, h.records[1].Time.Before(before), "a foreign event may have no time")
-	require.Zero(t, h.records[0].PC, "else every line would seem to come from this package")
-}
-
-// capture is a Handler that keeps records, or does what a test wants.
-type capture struct {
-	mu      sync.Mutex
-	records []slog.Record
-	handle  func()
-}
-
-func (c *capture) Enabled(context.Context, slog.Level) bool { return true }
-func (c *capture) WithAttrs([]slog.Attr) slog.Handler       { return c }
-func (c *capture) WithGroup(string) slog.Handler            { return c }
-
-func (c *capture) Handle(_ context.Context, r slog.Record) error {
-	c.mu.Lock()
-	c.records = append(c.records, r)
-	c.mu.Unlock()
-	if c.handle != nil {
-		c.handle()
-	}
-	return errors.New("nobody looks at this")
-}
-
-func TestS28_AHandlerThatPanicsOrExitsLosesItsLineAlone(t *testing.T) {
-	h := &capture{handle: func() { panic("handler") }}
-	var o resilient.Observer = kvslog.New(slog.New(h))
-	lost := resilient.Event{Kind: resilient.KindLost, Time: epoch}
-	call := resilient.Event{Kind: resilient.KindCall, Time: epoch}
-	for range 3 {
-		resilient.Tell(t.Context(), o, lost)
-		resilient.Tell(t.Context(), o, call)
-	}
-	require.Len(t, h.records, 4, "three losses and the first call")
-
-	h.handle = runtime.Goexit
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		o.Observe(context.Background(), lost)
-	}()
-	<-done
-	h.handle = nil
-	o.Observe(t.Context(), lost)
-	require.Len(t, h.records, 6)
-}
-
-// A handler may log through a store that is observed in turn: it is called
-// without a lock.
-func TestS29_AHandlerMayTellAnEvent(t *testing.T) {
-	h := &capture{}
-	o := kvslog.New(slog.New(h))
-	h.handle = func() {
-		h.handle = nil
-		o.Observe(t.Context(), resilient.Event{Kind: resilient.KindProbe, Err: io.EOF})
-	}
-	o.Observe(t.Context(), resilient.Event{Kind: resilient.KindProbe, Err: io.EOF, Store: "s"})
-	require.Len(t, h.records, 2)
-}
-
-func TestEventsMayBeToldAtOnce(t *testing.T) {
-	h := &capture{}
-	o := kvslog.New(slog.New(h))
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			for kind := range resilient.KindLost + 1 {
-				o.Observe(context.Background(), resilient.Event{Kind: kind, Time: epoch, Store: fmt.Sprint(i % 2), Err: io.EOF})
-			}
-		})
-	}
-	wg.Wait()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	require.NotEmpty(t, h.records)
-}
-
-// sqlError is an error as SQL drivers make them.
-type sqlError struct{ state string }
-
-func (e *sqlError) Error() string    { return "canary at host canary" }
-func (e *sqlError) SQLState() string { return e.state }
-
-// evil is an error whose methods panic.
-type evil struct{}
-
-func (*evil) Error() string { return "canary" }
-func (*evil) Unwrap() error { panic("canary") }
-
-// self is an error that wraps itself.
-type self struct{}
-
-func (s *self) Error() string { return "canary" }
-func (s *self) Unwrap() error { return s }
-
-// hollow is an error that wraps nothing.
-type hollow struct{}
-
-func (hollow) Error() string { return "canary" }
-func (hollow) Unwrap() error { return nil }
-
-func TestS10_OfAnErrorOnlyWhatHoldsNoDataIsWritten(t *testing.T) {
-	canary := errors.New("canary")
-	dial := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}, Err: os.NewSyscallError("canary", syscall.ECONNREFUSED)}
-	for want, err := range map[string]error{
-		"":                                       nil,
-		"*errors.errorString":                    canary,
-		"holdfast: timeout: *errors.errorString": &resilient.Error{Err: fmt.Errorf("canary: %w: %w", resilient.ErrTimeout, canary)},
-		"dial: connection refused":               fmt.Errorf("canary: %w", dial),
-		"net: EOF":                               &net.OpError{Op: "canary", Err: io.EOF},
-		"SQLSTATE 40001":                         fmt.Errorf("canary: %w", &sqlError{"40001"}),
-		"*kvslog_test.sqlError":                  &sqlError{"canar"},
-		"holdfast: the store panicked with a string": &resilient.PanicError{Value: "canary"},
-		"context deadline exceeded":                  fmt.Errorf("canary: %w", context.DeadlineExceeded),
-		"no space left on device":                    &os.PathError{Op: "canary", Path: "canary", Err: syscall.ENOSPC},
-		"*kvslog_test.evil":                          &evil{},
-		"kvslog_test.hollow":                         hollow{},
-		"EOF: unexpected EOF: context canceled: holdfast: store is closed": errors.Join(io.EOF, io.ErrUnexpectedEOF, context.Canceled, resilient.ErrClosed, canary),
-		"holdfast: too many calls in flight":                               &resilient.Error{Err: resilient.ErrBusy},
-		"breaker: open":                                                    &breaker.OpenError{Reason: "canary"},
-	} {
-		e := resilient.Event{Kind: resilient.KindLost, Err: err}
-		got := strings.Join(lines(t, slog.LevelDebug, e), "")
-		if want == "" {
-			require.NotContains(t, got, "error=")
-			continue
-		}
-		require.NotContains(t, got, "canary")
-		_, said, _ := strings.Cut(got, "error=")
-		require.Equal(t, want, strings.Trim(said, `"`))
-	}
-	for _, err := range []error{&self{}, &sqlError{"canary"}, &sqlError{"CANARY"}} {
-		require.NotContains(t, strings.ToLower(lines(t, slog.LevelDebug, resilient.Event{Kind: resilient.KindLost, Err: err})[0]), "canary")
-	}
 }
