@@ -62,7 +62,9 @@ type Config struct {
 	// Complete says that every member holds everything from the start, or that
 	// something else keeps it so. A miss on any of them is then ErrNotFound;
 	// otherwise a miss on any but the first is ErrUncertain until Rebuild has
-	// filled it. With Handoff it is an error.
+	// filled it. With Handoff it is an error. In Mirror with a durable Journal it
+	// holds until a process dies without Close: from then on it is as if it had
+	// been left out, until Rebuild.
 	Complete bool
 	// Straggle is how much longer than the active member a Mirror write waits
 	// for the others before they are owed; 0 = 20ms, negative = not at all.

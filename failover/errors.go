@@ -15,7 +15,7 @@ var (
 	// that the members which would know are away. It is not "not found": a
 	// caller that created the key anew could destroy the real one.
 	ErrUncertain error = &sentinel{"failover: the member that would know is away and the others may lack the key " +
-		"(Config.Complete, or Rebuild, makes them answer)", resilient.ErrUnavailable}
+		"(in a mirror, Config.Complete from the start, or Rebuild, makes them answer)", resilient.ErrUnavailable}
 	// ErrReadOnly refuses a write in mode PrimaryOnly while the first member
 	// is away.
 	ErrReadOnly error = &sentinel{"failover: read only while the first member is away", resilient.ErrRefused}
