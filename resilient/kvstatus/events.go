@@ -39,7 +39,7 @@ type entry struct {
 
 func newEntry(e *resilient.Event, text string) *entry {
 	n := &entry{
-		kind: e.Kind, at: e.Time, group: clip(e.Group), store: clip(e.Store), class: e.Class, slow: e.Slow, back: e.Back,
+		kind: e.Kind, at: writable(e.Time), group: clip(e.Group), store: clip(e.Store), class: e.Class, slow: e.Slow, back: e.Back,
 		from: clip(e.From), to: clip(e.To), reason: clip(e.Reason), count: e.Count, age: e.Age, took: e.Duration, text: text,
 		ambiguous: e.Ambiguous, nobody: e.Nobody, failedCheck: e.Kind == resilient.KindProbe && e.Err != nil,
 	}

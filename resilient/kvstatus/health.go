@@ -168,9 +168,7 @@ func (p *Page) readable(st resilient.Status, level int) resilient.Status {
 		st.Condition = resilient.Unknown
 	}
 	for _, t := range []*time.Time{&st.Since, &st.OldestOwed, &st.LastProbe.Time, &st.HandBack.Since, &st.Journal.Since} {
-		if year := t.UTC().Year(); year < 0 || year > 9999 { // JSON has no such time
-			*t = time.Time{}
-		}
+		*t = writable(*t)
 	}
 	if err := st.LastProbe.Err; err != nil {
 		st.LastProbe.Err = shown(p.fault(err))
@@ -185,6 +183,14 @@ func (p *Page) readable(st resilient.Status, level int) resilient.Status {
 		st.Members = append(st.Members, p.readable(members[i], level+1))
 	}
 	return st
+}
+
+// writable returns t, or the zero time if JSON has no such time.
+func writable(t time.Time) time.Time {
+	if year := t.UTC().Year(); year < 0 || year > 9999 {
+		return time.Time{}
+	}
+	return t
 }
 
 // spoken returns err as it is shown, nil if it is not.

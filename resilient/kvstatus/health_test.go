@@ -172,6 +172,9 @@ func TestRegression_StatusHasNoAnswerForATimeThatJSONDoesNotHave(t *testing.T) {
 	st.Journal = resilient.JournalStatus{State: resilient.JournalFull, Since: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}
 	p := New(Config{})
 	p.Watch(says(st))
+	for _, year := range []int{-1, 10000} {
+		p.Observe(t.Context(), resilient.Event{Kind: resilient.KindLost, Store: "bolt", Time: time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)})
+	}
 	require.Equal(t, http.StatusOK, get(t, p, "/status.json").Code)
 	require.Equal(t, http.StatusOK, get(t, p, "/").Code)
 }
