@@ -131,11 +131,18 @@ type memoryJournal struct {
 	refused       refusal // the latest for want of room
 }
 
-// refusal is what a journal had no room for, and since when it has had none.
+// refusal is what a journal has no room for, and since when it has had none.
 type refusal struct {
 	keys  int
 	bytes int64
-	since time.Time // zero = never
+	since time.Time // zero = nothing was refused that there is no room for still
+}
+
+func (r *refusal) note(keys int, bytes int64) {
+	if r.since.IsZero() {
+		r.since = time.Now()
+	}
+	r.keys, r.bytes = keys, bytes
 }
 
 // kept is what a memoryJournal knows of a record.
@@ -160,11 +167,10 @@ func (j *memoryJournal) Reserve(keys int, bytes int64) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if !j.fitsLocked(keys, bytes) {
-		since := time.Now()
-		if j.fullLocked() {
-			since = j.refused.since
+		// What an empty journal could not hold says nothing of other writes.
+		if keys <= max(1, j.maxKeys) && bytes <= j.maxBytes {
+			j.refused.note(keys, bytes)
 		}
-		j.refused = refusal{keys, bytes, since}
 		return ErrJournalFull
 	}
 	j.reservedKeys += keys
@@ -176,15 +182,18 @@ func (j *memoryJournal) fitsLocked(keys int, bytes int64) bool {
 	return len(j.kept)+j.reservedKeys+keys <= j.maxKeys && j.bytes+j.reservedBytes+bytes <= j.maxBytes
 }
 
-// fullLocked reports whether what was refused last would be refused still.
-func (j *memoryJournal) fullLocked() bool {
-	return !j.refused.since.IsZero() && !j.fitsLocked(j.refused.keys, j.refused.bytes)
+// madeRoomLocked forgets what was refused last if it would not be refused now:
+// that it is again, later, is for another refusal to say.
+func (j *memoryJournal) madeRoomLocked() {
+	if j.fitsLocked(j.refused.keys, j.refused.bytes) {
+		j.refused = refusal{}
+	}
 }
 
 func (j *memoryJournal) Status() resilient.JournalStatus {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.fullLocked() {
+	if !j.refused.since.IsZero() {
 		return resilient.JournalStatus{State: resilient.JournalFull, Since: j.refused.since}
 	}
 	return resilient.JournalStatus{}
@@ -195,6 +204,7 @@ func (j *memoryJournal) Release(keys int, bytes int64) {
 	defer j.mu.Unlock()
 	j.reservedKeys -= keys
 	j.reservedBytes -= bytes
+	j.madeRoomLocked()
 }
 
 func (j *memoryJournal) Put(recs ...Record) error {
@@ -207,6 +217,7 @@ func (j *memoryJournal) Put(recs ...Record) error {
 			j.bytes += r.size()
 		}
 	}
+	j.madeRoomLocked()
 	return nil
 }
 
@@ -223,6 +234,7 @@ func (j *memoryJournal) Forget(recs ...Record) error {
 			j.removeLocked(r.Key)
 		}
 	}
+	j.madeRoomLocked()
 	return nil
 }
 

@@ -140,3 +140,14 @@ func TestRegression_AFullJournalShowsOnlyInRefusedWrites(t *testing.T) {
 		require.NoError(t, r.kv.Health(r.ctx))
 	})
 }
+
+func TestRegression_AWriteTooLargeForAnyJournalMadeTheGroupReadOnlyForGood(t *testing.T) {
+	inRig(t, 2, func(cfg *failover.Config) { cfg.Journal = failover.MemoryJournal(2) }, func(r *rig) {
+		batch := map[string][]byte{"a": nil, "b": nil, "c": nil}
+		require.ErrorIs(t, r.kv.BatchSetRaw(r.ctx, batch), failover.ErrJournalFull)
+		require.Zero(t, r.kv.Status().Journal, "it is empty")
+		require.False(t, r.kv.Status().ReadOnly)
+		require.NoError(t, r.kv.Health(r.ctx))
+		r.set("a", "1")
+	})
+}

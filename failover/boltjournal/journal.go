@@ -27,7 +27,7 @@ type journal struct {
 	refusal struct { // the latest for want of room
 		keys  int
 		bytes int64
-		since time.Time // since when there has been none; zero = never
+		since time.Time // since when there has been none; zero = there is room
 	}
 	closed bool
 
@@ -128,10 +128,9 @@ func (j *journal) Reserve(keys int, bytes int64) error {
 		return err
 	}
 	if !j.fitsLocked(w, keys, bytes) {
-		if !j.fullLocked(w) {
-			j.refusal.since = time.Now()
+		if j.couldFit(keys, bytes) {
+			j.noteRefusalLocked(keys, bytes)
 		}
-		j.refusal.keys, j.refusal.bytes = keys, bytes
 		return failover.ErrJournalFull
 	}
 	j.reserved.keys += keys
@@ -145,9 +144,32 @@ func (j *journal) fitsLocked(w *writer, keys int, bytes int64) bool {
 		(j.cfg.MaxBytes < 0 || bytes <= 0 || haveBytes+j.reserved.bytes+bytes <= j.cfg.MaxBytes)
 }
 
-// fullLocked reports whether what was refused last would be refused still.
-func (j *journal) fullLocked(w *writer) bool {
-	return !j.refusal.since.IsZero() && !j.fitsLocked(w, j.refusal.keys, j.refusal.bytes)
+// couldFit reports whether an empty journal would have room. That it has not
+// says nothing of other writes.
+func (j *journal) couldFit(keys int, bytes int64) bool {
+	return (j.cfg.MaxKeys < 0 || keys <= j.cfg.MaxKeys) && (j.cfg.MaxBytes < 0 || bytes <= j.cfg.MaxBytes)
+}
+
+func (j *journal) noteRefusalLocked(keys int, bytes int64) {
+	if j.refusal.since.IsZero() {
+		j.refusal.since = time.Now()
+	}
+	j.refusal.keys, j.refusal.bytes = keys, bytes
+}
+
+// madeRoomLocked forgets what was refused last if it would not be refused now:
+// that it is again, later, is for another refusal to say.
+func (j *journal) madeRoomLocked(w *writer) {
+	if j.fitsLocked(w, j.refusal.keys, j.refusal.bytes) {
+		j.refusal.since = time.Time{}
+	}
+}
+
+// changed is told that the records are others now.
+func (j *journal) changed(w *writer) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.madeRoomLocked(w)
 }
 
 // Status says what keeps the journal from taking records. It waits for no disk.
@@ -159,7 +181,7 @@ func (j *journal) Status() resilient.JournalStatus {
 		return resilient.JournalStatus{}
 	}
 	st := w.status()
-	if st.State == "" && j.fullLocked(w) {
+	if st.State == "" && !j.refusal.since.IsZero() {
 		st = resilient.JournalStatus{State: resilient.JournalFull, Since: j.refusal.since}
 	}
 	return st
@@ -171,6 +193,9 @@ func (j *journal) Release(keys int, bytes int64) {
 	defer j.mu.Unlock()
 	j.reserved.keys -= keys
 	j.reserved.bytes -= bytes
+	if j.w != nil {
+		j.madeRoomLocked(j.w)
+	}
 }
 
 // writerLocked returns the writer while there is one.

@@ -263,8 +263,29 @@ func TestStatusSaysThatAJournalIsFullForAsLongAsWhatItRefusedDoesNotFit(t *testi
 	require.Equal(t, st, j.Status())
 	require.NoError(t, j.Forget(set("k", "", 1)))
 	require.Zero(t, j.Status())
+	require.NoError(t, j.Reserve(1, 2))
+	require.ErrorIs(t, j.Reserve(0, 9), failover.ErrJournalFull)
+	require.Equal(t, resilient.JournalFull, j.Status().State)
+	j.Release(1, 2)
+	require.Zero(t, j.Status())
+	require.ErrorIs(t, j.Reserve(2, 0), failover.ErrJournalFull)
 	require.ErrorIs(t, j.Reserve(0, 11), failover.ErrJournalFull)
-	require.Equal(t, resilient.JournalFull, j.Status().State, "too large a value")
+	require.Zero(t, j.Status(), "it could not hold that if it were empty")
+	require.NoError(t, j.Reserve(1, 10))
+	require.ErrorIs(t, j.Reserve(1, 10), failover.ErrJournalFull)
+	require.Equal(t, resilient.JournalFull, j.Status().State)
 	require.NoError(t, j.Close(true))
 	require.Zero(t, j.Status())
+}
+
+func TestRegression_AJournalThatFillsUpAgainWasFullSinceARefusalLongAgo(t *testing.T) {
+	j, _ := open(t, newPath(t), Config{MaxKeys: 1})
+	require.NoError(t, j.Put(set("k", "v", 1)))
+	require.ErrorIs(t, j.Reserve(1, 1), failover.ErrJournalFull)
+	before := j.Status().Since
+	require.NoError(t, j.Forget(set("k", "", 1)))
+	require.NoError(t, j.Put(set("k", "v", 2)))
+	require.Zero(t, j.Status(), "it has refused nothing since there was room")
+	require.ErrorIs(t, j.Reserve(1, 1), failover.ErrJournalFull)
+	require.True(t, j.Status().Since.After(before))
 }

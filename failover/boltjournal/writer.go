@@ -201,6 +201,7 @@ func (w *writer) round(group []*change) {
 	certain, err := w.commit(p)
 	if err == nil {
 		w.adopt(p)
+		w.j.changed(w)
 		finish(group, nil)
 		w.shrink()
 		return
