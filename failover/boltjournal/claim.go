@@ -23,6 +23,7 @@ const newSuffix = ".new"
 type claim struct {
 	path string
 	next *os.File // locked, empty; nil when it has been used
+	info os.FileInfo
 }
 
 // newClaim waits for the right to replace the file at path.
@@ -31,13 +32,23 @@ func newClaim(path string, timeout time.Duration) (*claim, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &claim{path: path, next: next}, nil
+	info, err := next.Stat()
+	if err != nil {
+		return nil, errors.Join(err, next.Close())
+	}
+	return &claim{path: path, next: next, info: info}, nil
 }
+
+// held reports whether the new file is still the one at its path. If somebody
+// has removed it, another process may hold a claim of its own by now.
+func (c *claim) held() bool { return isAt(c.info, c.path+newSuffix) }
 
 // release gives the right up.
 func (c *claim) release() {
 	if c.next != nil {
-		_ = os.Remove(c.path + newSuffix)
+		if c.held() {
+			_ = os.Remove(c.path + newSuffix)
+		}
 		_ = c.next.Close()
 		c.next = nil
 	}

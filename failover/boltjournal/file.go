@@ -41,6 +41,9 @@ func (c *claim) replace(was os.FileInfo, with *contents, cfg Config) (*file, err
 	if err == nil {
 		err = c.free(was)
 	}
+	if err == nil && !c.held() {
+		err = errNewGone
+	}
 	if err == nil {
 		err = os.Rename(c.path+newSuffix, c.path)
 	}
@@ -70,7 +73,10 @@ func (c *claim) free(was os.FileInfo) error {
 	return nil
 }
 
-var errReplaced = errors.New("another file has been put in its place")
+var (
+	errReplaced = errors.New("another file has been put in its place")
+	errNewGone  = errors.New("the file that was to replace it has been removed")
+)
 
 // makeFile fills f, which is empty and locked, with the given contents. The
 // result is to be closed whatever the error.

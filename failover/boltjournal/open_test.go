@@ -239,6 +239,28 @@ func TestWhatADyingProcessHasBegunIsInNobodysWay(t *testing.T) {
 	require.Equal(t, []string{"journal.db"}, filesIn(t, j.path))
 }
 
+// Somebody tidies up while a process has the journal open and its group is still
+// to come; another process makes its own new file meanwhile.
+func TestRegression_AnotherProcessesEmptyFileTookTheJournalsPlace(t *testing.T) {
+	j, _ := open(t, newPath(t), Config{})
+	require.NoError(t, j.Put(set("k", "v", 1)))
+	require.NoError(t, j.Close(true))
+	first, err := Open(j.path, Config{})
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(j.path+newSuffix))
+	second, err := newClaim(j.path, 0)
+	require.NoError(t, err)
+
+	_, err = first.Open(names)
+	require.ErrorContains(t, err, "has been removed")
+	require.ErrorContains(t, err, j.path)
+	require.True(t, second.held(), "it is not the first one's to remove")
+	second.release()
+	require.Equal(t, []string{"journal.db"}, filesIn(t, j.path))
+	_, left := open(t, j.path, Config{})
+	require.Len(t, left.Records, 1)
+}
+
 func TestMembersAreMatchedByName(t *testing.T) {
 	j, _ := open(t, newPath(t), Config{})
 	require.NoError(t, j.Put(
