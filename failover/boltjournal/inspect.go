@@ -100,10 +100,10 @@ func (c *contents) report() Report {
 		if rec.Intent {
 			r.Intents++
 		}
+		if rec.Owed != 0 && r.Oldest.IsZero() {
+			r.Oldest = rec.Since
+		}
 		r.Records = append(r.Records, e)
-	}
-	if len(r.Records) > 0 {
-		r.Oldest = r.Records[0].Since
 	}
 	return r
 }

@@ -1,6 +1,7 @@
 package boltjournal
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"testing"
@@ -56,6 +57,25 @@ func TestInspectOfAnEmptyJournalHasNoOldest(t *testing.T) {
 	r, err := Inspect(j.path, Config{})
 	require.NoError(t, err)
 	require.Equal(t, Report{Clean: true, Owing: []Owing{{Member: "a"}, {Member: "b"}}}, r)
+}
+
+func TestRegression_AnOldRemovalWasTheOldestWriteOwed(t *testing.T) {
+	j, _ := open(t, newPath(t), Config{})
+	require.NoError(t, j.Put(failover.Record{Key: "copy", Remove: memberB, Seq: 1, Since: time.Unix(1, 0)}))
+	oldest := func() time.Time {
+		require.NoError(t, j.Close(true))
+		r, err := Inspect(j.path, Config{})
+		require.NoError(t, err)
+		return r.Oldest
+	}
+	require.Zero(t, oldest(), "nobody is owed a write")
+	j, _ = open(t, j.path, Config{})
+	for at := range 2 {
+		r := set(fmt.Sprint(at), "v", 2)
+		r.Since = time.Unix(int64(2+at), 0)
+		require.NoError(t, j.Put(r))
+	}
+	require.True(t, oldest().Equal(time.Unix(2, 0)))
 }
 
 func TestInspectReportsWhatItCannotRead(t *testing.T) {

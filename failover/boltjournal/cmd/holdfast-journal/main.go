@@ -105,7 +105,7 @@ func list(out io.Writer, r boltjournal.Report, keys bool) error {
 	line("keys", r.Keys)
 	line("bytes", r.Bytes)
 	line("intents", r.Intents)
-	if r.Keys > 0 {
+	if !r.Oldest.IsZero() {
 		line("oldest", stamp(r.Oldest))
 	}
 	for _, o := range r.Owing {
