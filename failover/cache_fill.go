@@ -68,8 +68,8 @@ func (c *Cached) missed(s *cacheStripe, key string) {
 func (c *Cached) remove(s *cacheStripe, key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.markLocked(key, c.age(time.Now()), c.cfg.FillEvery, true)
 	c.replaceLocked(s, key, cacheItem{gen: s.gen.Add(1)})
+	s.markLocked(key, c.age(time.Now()), c.cfg.FillEvery, true) // however that went: not again at the next miss
 }
 
 // replaceLocked has the entry of key replaced by it, or removed; if that
@@ -170,6 +170,7 @@ func (c *Cached) take(s *cacheStripe) (key string, it cacheItem, ok bool) {
 		delete(s.pending, key)
 		c.queue.waiting.Add(-it.size(key))
 		if it.gen < s.floor || it.fill && s.outdatedLocked(key, it.gen) {
+			s.unmarkLocked(key)
 			continue
 		}
 		s.running = cacheRun{key, it, true}
@@ -221,10 +222,16 @@ func unlessForeign(err error) error {
 func (c *Cached) settle(s *cacheStripe, it cacheItem, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	key := s.running.key
 	s.running = cacheRun{}
 	bug := it.fill && planted("cachelate") || !it.fill && planted("cachefail")
 	if err != nil && (!it.fill || !refused(err)) && !bug {
+		var mark *cacheMark
+		if i := s.placeOf(key); i >= 0 && (it.fill || it.raw == nil) {
+			mark = s.marks[i].Load()
+		}
 		s.raiseLocked()
+		s.marks[0].Store(mark) // a read of that key does not try again at once
 	}
 	s.movedLocked()
 }

@@ -84,10 +84,13 @@ func (s *cacheStripe) endLocked(key string) (shared bool) {
 }
 
 // raiseLocked makes everything that is stored so far, or is on its way to the
-// cache, unservable.
+// cache, unservable: of no key there is anything that need not be filled.
 func (s *cacheStripe) raiseLocked() {
 	s.floor = s.gen.Add(1)
 	s.raiseOthersLocked()
+	for i := range s.marks {
+		s.marks[i].Store(nil)
+	}
 }
 
 // raiseOthersLocked makes what other lives have stored so far unservable.
@@ -161,17 +164,12 @@ func (s *cacheStripe) due(key string, now int64, every time.Duration, gone bool)
 // false if there is no place for that. Keys that are gone get half the places:
 // looking for many of them must not keep the others from being filled.
 func (s *cacheStripe) markLocked(key string, now int64, every time.Duration, gone bool) bool {
-	place, places := -1, len(s.marks)
+	place, places := s.placeOf(key), len(s.marks)
 	if gone {
 		places /= 2
 	}
-	for i := range s.marks {
-		m := s.marks[i].Load()
-		if m != nil && m.key == key {
-			place = i
-			break
-		}
-		if place < 0 && i < places && (m == nil || now-m.at >= int64(every)) {
+	for i := 0; i < places && place < 0; i++ {
+		if m := s.marks[i].Load(); m == nil || now-m.at >= int64(every) {
 			place = i
 		}
 	}
@@ -181,11 +179,30 @@ func (s *cacheStripe) markLocked(key string, now int64, every time.Duration, gon
 	return place >= 0
 }
 
+// placeOf returns where the mark of key is, -1 if it has none.
+func (s *cacheStripe) placeOf(key string) int {
+	for i := range s.marks {
+		if m := s.marks[i].Load(); m != nil && m.key == key {
+			return i
+		}
+	}
+	return -1
+}
+
+// unmarkLocked lets the next read of key fill it: the cache has nothing of it.
+func (s *cacheStripe) unmarkLocked(key string) {
+	if i := s.placeOf(key); i >= 0 {
+		s.marks[i].Store(nil)
+	}
+}
+
 // backLocked notes that key, which may have been marked as gone, is not.
 func (s *cacheStripe) backLocked(key string) {
-	for i := range s.marks {
-		if m := s.marks[i].Load(); m != nil && m.gone && m.key == key && !planted("cacheback") {
-			s.marks[i].Store(&cacheMark{key: key, at: m.at})
-		}
+	i := s.placeOf(key)
+	if i < 0 || planted("cacheback") {
+		return
+	}
+	if m := s.marks[i].Load(); m.gone {
+		s.marks[i].Store(&cacheMark{key: key, at: m.at})
 	}
 }

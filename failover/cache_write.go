@@ -124,6 +124,8 @@ func (c *Cached) end(w *cacheChange, key string) {
 		if it.raw != nil {
 			setGeneration(it.raw, it.gen)
 			s.backLocked(key)
+		} else {
+			s.unmarkLocked(key)
 		}
 		c.replaceLocked(s, key, it)
 	}

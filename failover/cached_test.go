@@ -28,6 +28,12 @@ type cacheRig struct {
 // inCacheRig runs test with a guarded store and a cache in memory.
 func inCacheRig(t *testing.T, cfg failover.CacheConfig, test func(*cacheRig)) {
 	t.Helper()
+	inCacheRigOf(t, 4096, cfg, test)
+}
+
+// inCacheRigOf is inCacheRig with so many stripes.
+func inCacheRigOf(t *testing.T, stripes int, cfg failover.CacheConfig, test func(*cacheRig)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := &cacheRig{
 			t: t, ctx: t.Context(), events: &kvtest.Recorder{},
@@ -36,7 +42,8 @@ func inCacheRig(t *testing.T, cfg failover.CacheConfig, test func(*cacheRig)) {
 		store, err := resilient.Wrap(r.store, resilient.Config{Name: "primary", Timeout: time.Second})
 		require.NoError(t, err)
 		cfg.Observer = r.events
-		r.kv = withCache(t, store, r.cache, cfg)
+		r.kv, err = failover.WithCacheStripes(store, r.cache, cfg, stripes)
+		require.NoError(t, err)
 		defer func() { // wakes what hangs, whatever becomes of the test
 			r.store.Up()
 			r.cache.Up()
