@@ -61,14 +61,34 @@ func TestAServerIsKilledFrozenWokenAndStartedAgainWithItsData(t *testing.T) {
 	}
 }
 
+func TestAServerInMemoryKeepsItsDataWhenItIsKilled(t *testing.T) {
+	s := InMemory(t, Redis, "--databases", "1")
+	if folder := memoryFolder(); folder != "" {
+		require.Equal(t, folder, filepath.Dir(s.Dir()))
+	}
+	answer, err := ask(t, connect(t, s), "SET key value")
+	require.NoError(t, err)
+	require.Equal(t, "+OK\r\n", answer)
+	s.Kill()
+	s.Start()
+	answer, err = ask(t, connect(t, s), "STRLEN key")
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintf(":%d\r\n", len("value")), answer)
+}
+
 func TestTheEndOfATestEndsItsServer(t *testing.T) {
 	redisServer.find(t)
-	var s *Server
-	t.Run("a test", func(t *testing.T) { s = Redis(t) })
-	require.Nil(t, s.running())
-	_, err := net.Dial("tcp", s.Addr())
-	require.Error(t, err)
-	require.NoDirExists(t, s.Dir())
+	for _, begin := range []func(tb testing.TB) *Server{
+		func(tb testing.TB) *Server { return Redis(tb) },
+		func(tb testing.TB) *Server { return InMemory(tb, Redis) },
+	} {
+		var s *Server
+		t.Run("a test", func(t *testing.T) { s = begin(t) })
+		require.Nil(t, s.running())
+		_, err := net.Dial("tcp", s.Addr())
+		require.Error(t, err)
+		require.NoDirExists(t, s.Dir())
+	}
 }
 
 func TestAProgramIsFoundByItsVariableOrMissed(t *testing.T) {

@@ -133,3 +133,17 @@ func giveTo(who, dir string) error {
 	}
 	return os.Chown(dir, int(uid), int(gid))
 }
+
+// shm is where Linux has a file system in memory.
+const shm = "/dev/shm"
+
+// memoryFolder returns shm if there is room for the largest server of any test,
+// else "": a container has 64 MiB there unless it is told otherwise.
+func memoryFolder() string {
+	const room = 2 << 30
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(shm, &st); err != nil || int64(st.Bavail)*st.Bsize < room {
+		return ""
+	}
+	return shm
+}

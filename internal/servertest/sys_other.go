@@ -22,3 +22,5 @@ func signal(int, syscall.Signal) map[int]bool { return nil }
 func gone(map[int]bool) bool { return true }
 
 func giveTo(string, string) error { return errUnsupported }
+
+func memoryFolder() string { return "" }
