@@ -72,7 +72,7 @@ func everyStore(t *testing.T, show func(t *testing.T, kv batchKV)) {
 			case "mem":
 				kv, err = memkv.New(memkv.Config{})
 			default:
-				kv = newPlace(t, kind).open(t, fresh())
+				kv = newCalmPlace(t, kind).open(t, fresh())
 			}
 			require.NoError(t, err)
 			defer func() { require.NoError(t, kv.Close()) }()

@@ -37,30 +37,44 @@ type place struct {
 	skip   func(key string) bool
 }
 
+// server starts one with the given settings.
+type server func(tb testing.TB, settings ...string) *servertest.Server
+
 // newPlace starts what stores of that kind need; it lasts as long as tb.
 func newPlace(tb testing.TB, kind string) *place {
+	tb.Helper()
+	return startPlace(tb, kind, func(start server) *servertest.Server { return start(tb) })
+}
+
+// newCalmPlace is newPlace for a test that hurts no server.
+func newCalmPlace(tb testing.TB, kind string) *place {
+	tb.Helper()
+	return startPlace(tb, kind, func(start server) *servertest.Server { return servertest.InMemory(tb, start) })
+}
+
+func startPlace(tb testing.TB, kind string, begin func(server) *servertest.Server) *place {
 	tb.Helper()
 	p := &place{name: kind}
 	switch kind {
 	case "bolt":
 		p.where = inMemoryFolder(tb)
 	case "redis":
-		p.server = servertest.Redis(tb)
+		p.server = begin(servertest.Redis)
 		p.where = "redis://" + p.server.Addr()
 	case "postgres":
-		p.server = servertest.Postgres(tb)
+		p.server = begin(servertest.Postgres)
 		p.where = servertest.PostgresURL(p.server)
 	case "mysql":
-		p.server = servertest.MySQL(tb)
+		p.server = begin(servertest.MySQL)
 		p.where = servertest.MySQLDSN(p.server)
 	case "etcd":
-		p.server = servertest.Etcd(tb)
+		p.server = begin(servertest.Etcd)
 		p.where = p.server.Addr()
 	case "consul":
-		p.server = servertest.Consul(tb)
+		p.server = begin(servertest.Consul)
 		p.where = p.server.Addr()
 	case "mongo":
-		p.server = servertest.FerretDB(tb)
+		p.server = begin(servertest.FerretDB)
 		p.where = servertest.FerretDBURI(p.server)
 	}
 	return p

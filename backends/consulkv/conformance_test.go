@@ -13,7 +13,7 @@ import (
 )
 
 func TestAnOpenedStoreObeysTheContract(t *testing.T) {
-	server := servertest.Consul(t)
+	server := servertest.InMemory(t, servertest.Consul)
 	var (
 		count int
 		last  Config

@@ -14,7 +14,7 @@ import (
 )
 
 func TestAnOpenedStoreObeysTheContract(t *testing.T) {
-	server := servertest.Etcd(t)
+	server := servertest.InMemory(t, servertest.Etcd)
 	stores := 0
 	reopen := func(tb testing.TB) resilient.KVWithHealth {
 		tb.Helper()

@@ -12,7 +12,7 @@ import (
 )
 
 func TestAStoreObeysTheContract(t *testing.T) {
-	uri := servertest.FerretDBURI(servertest.FerretDB(t))
+	uri := servertest.FerretDBURI(servertest.InMemory(t, servertest.FerretDB))
 	// Each key of a batch is a commit of SQLite's: the default of 5s is not for
 	// this, and 70,000 of them would take minutes. FerretDB takes seconds for 15
 	// MiB, which it makes JSON of, and a resilient.Store gives it two: the largest

@@ -14,7 +14,7 @@ import (
 )
 
 func TestAStoreOnARealServerObeysTheContract(t *testing.T) {
-	server := servertest.MySQL(t)
+	server := servertest.InMemory(t, servertest.MySQL)
 	var opened int
 	again := func(tb testing.TB) resilient.KVWithHealth {
 		tb.Helper()

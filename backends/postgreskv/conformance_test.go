@@ -11,7 +11,7 @@ import (
 )
 
 func TestAStoreOnARealServerObeysTheContract(t *testing.T) {
-	s := servertest.Postgres(t)
+	s := servertest.InMemory(t, servertest.Postgres)
 	var namespace string // of the last store opened
 	again := func(tb testing.TB) resilient.KVWithHealth {
 		tb.Helper()
