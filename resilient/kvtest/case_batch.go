@@ -205,6 +205,7 @@ func atomicBatches(e *env) {
 				case <-stop:
 					return
 				default:
+					yield()
 				}
 			}
 		})
