@@ -42,6 +42,12 @@
 // The end of a ctx closes the connection of the call: a write that was sent may
 // be carried out later, by a server that was frozen for one.
 //
+// # Lists
+//
+// List is one walk of SCAN over one connection of each server. Should that end,
+// the call fails: cursors of another server, or of the same one after a restart,
+// skip keys.
+//
 // # What is set on go-redis
 //
 // Open's store has a client with one connection for each call under way, up to

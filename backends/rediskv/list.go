@@ -18,7 +18,8 @@ const scanCount = 1000
 // List returns the keys with prefix, whatever their type. A key that is there
 // all the while is in it; one that comes or goes meanwhile may be. Its cost
 // grows with all that the database holds, other namespaces included; the
-// server answers other calls in between.
+// server answers other calls in between. It fails if the server's connection
+// ends meanwhile.
 func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
 	ctx, leave, err := k.enter(ctx)
 	if err != nil {
@@ -50,16 +51,26 @@ var globs = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`, `\`,
 
 // scanAll asks the server, or each master of a cluster.
 func scanAll(ctx context.Context, c redis.UniversalClient, pattern string) ([]string, error) {
-	cluster, ok := c.(*redis.ClusterClient)
-	if !ok {
-		return scan(ctx, c, pattern)
+	switch c := c.(type) {
+	case *redis.ClusterClient:
+		return scanMasters(ctx, c, pattern)
+	case interface{ Conn() *redis.Conn }:
+		conn := c.Conn()
+		defer conn.Close() // gives it back
+		return scan(ctx, conn, pattern)
 	}
+	return scan(ctx, c, pattern)
+}
+
+func scanMasters(ctx context.Context, cluster *redis.ClusterClient, pattern string) ([]string, error) {
 	var all struct {
 		sync.Mutex
 		keys []string
 	}
 	err := cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
-		keys, err := scan(ctx, c, pattern)
+		conn := c.Conn()
+		defer conn.Close() // gives it back
+		keys, err := scan(ctx, conn, pattern)
 		all.Lock()
 		defer all.Unlock()
 		all.keys = append(all.keys, keys...)
@@ -68,6 +79,9 @@ func scanAll(ctx context.Context, c redis.UniversalClient, pattern string) ([]st
 	return all.keys, err
 }
 
+// scan asks one server, which c must not change in between: a cursor means
+// nothing to another one, nor to the same one once it was started again, and
+// keys would be missing. On one connection that cannot be.
 func scan(ctx context.Context, c redis.Cmdable, pattern string) (keys []string, err error) {
 	for cursor := uint64(0); ; {
 		var some []string
