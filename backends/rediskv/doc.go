@@ -46,7 +46,9 @@
 //
 // List is one walk of SCAN over one connection of each server. Should that end,
 // the call fails: cursors of another server, or of the same one after a restart,
-// skip keys.
+// skip keys. A cluster that moves slots would hide keys too; List then fails with
+// class Conflict until CLUSTER NODES, on each master, says that all 16384 slots
+// rest. Where that command is not allowed keys may be missing meanwhile.
 //
 // # What is set on go-redis
 //

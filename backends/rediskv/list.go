@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -19,7 +18,7 @@ const scanCount = 1000
 // all the while is in it; one that comes or goes meanwhile may be. Its cost
 // grows with all that the database holds, other namespaces included; the
 // server answers other calls in between. It fails if the server's connection
-// ends meanwhile.
+// ends meanwhile, and while a cluster moves slots.
 func (k *KV) List(ctx context.Context, prefix string) ([]string, error) {
 	ctx, leave, err := k.enter(ctx)
 	if err != nil {
@@ -53,30 +52,13 @@ var globs = strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`, `\`,
 func scanAll(ctx context.Context, c redis.UniversalClient, pattern string) ([]string, error) {
 	switch c := c.(type) {
 	case *redis.ClusterClient:
-		return scanMasters(ctx, c, pattern)
+		return scanCluster(ctx, c, pattern)
 	case interface{ Conn() *redis.Conn }:
 		conn := c.Conn()
 		defer conn.Close() // gives it back
 		return scan(ctx, conn, pattern)
 	}
 	return scan(ctx, c, pattern)
-}
-
-func scanMasters(ctx context.Context, cluster *redis.ClusterClient, pattern string) ([]string, error) {
-	var all struct {
-		sync.Mutex
-		keys []string
-	}
-	err := cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
-		conn := c.Conn()
-		defer conn.Close() // gives it back
-		keys, err := scan(ctx, conn, pattern)
-		all.Lock()
-		defer all.Unlock()
-		all.keys = append(all.keys, keys...)
-		return err
-	})
-	return all.keys, err
 }
 
 // scan asks one server, which c must not change in between: a cursor means
