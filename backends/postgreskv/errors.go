@@ -88,7 +88,7 @@ func network(err error) string {
 		return "the server's certificate cannot be verified"
 	}
 	for _, known := range []error{
-		context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, errCut, errHungUp,
+		context.Canceled, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, errCut, errHungUp, errSimple, errPlaintext,
 		pgconn.ErrConnClosed, pgx.ErrTxCommitRollback,
 		pgconn.ErrReadOnlyConnection, pgconn.ErrStandbyConnection, pgconn.ErrPrimaryConnection, pgconn.ErrReadWriteConnection,
 	} {

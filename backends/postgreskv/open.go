@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,7 +35,7 @@ func Open(url string, cfg Config) (*KV, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := check(pc, cfg); err != nil {
+	if err := check(pc.ConnConfig, cfg); err != nil {
 		return nil, err
 	}
 	return start(pc, cfg)
@@ -62,7 +63,8 @@ func start(pc *pgxpool.Config, cfg Config) (*KV, error) {
 // New returns a store that uses pool, which it borrows: Close ends the store's
 // calls and leaves pool open. The time-outs and sizes of pool are its owner's:
 // to be in time, it should have what Open sets (see the package's
-// documentation). When a call is ended, pgx takes up to 15 s to clean up behind
+// documentation). If pool has a BeforeConnect, which may change anything, each
+// connection is looked at once more, before its first use. When a call is ended, pgx takes up to 15 s to clean up behind
 // it, for which closing pool waits.
 func New(pool *pgxpool.Pool, cfg Config) (*KV, error) {
 	if pool == nil {
@@ -72,10 +74,13 @@ func New(pool *pgxpool.Pool, cfg Config) (*KV, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	if err := check(pool.Config(), cfg); err != nil {
+	pc := pool.Config()
+	if err := check(pc.ConnConfig, cfg); err != nil {
 		return nil, err
 	}
-	return build(pool, cfg), nil
+	kv := build(pool, cfg)
+	kv.hooked = pc.BeforeConnect != nil
+	return kv, nil
 }
 
 func build(pool *pgxpool.Pool, cfg Config) *KV {
@@ -140,19 +145,24 @@ func inOptions(options, param string) bool {
 	return false
 }
 
-// check returns why the connections that pc makes must not be used.
-func check(pc *pgxpool.Config, cfg Config) error {
+var (
+	errSimple    = errors.New("default_query_exec_mode is simple_protocol, which makes keys and values part of the SQL")
+	errPlaintext = errors.New("Config.RequireTLS is set, and a connection could be plaintext or to an unverified server: set sslmode to verify-full or verify-ca")
+)
+
+// check returns why connections that are made from c must not be used.
+func check(c *pgx.ConnConfig, cfg Config) error {
 	var faults []error
-	if pc.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol {
-		faults = append(faults, errors.New("postgreskv: default_query_exec_mode is simple_protocol, which makes keys and values part of the SQL"))
+	if c.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol {
+		faults = append(faults, fmt.Errorf("postgreskv: %w", errSimple))
 	}
 	if cfg.RequireTLS {
-		secure := verified(pc.ConnConfig.TLSConfig)
-		for _, f := range pc.ConnConfig.Fallbacks {
+		secure := verified(c.TLSConfig)
+		for _, f := range c.Fallbacks {
 			secure = secure && verified(f.TLSConfig)
 		}
 		if !secure {
-			faults = append(faults, errors.New("postgreskv: Config.RequireTLS is set, and a connection could be plaintext or to an unverified server: set sslmode to verify-full or verify-ca"))
+			faults = append(faults, fmt.Errorf("postgreskv: %w", errPlaintext))
 		}
 	}
 	return errors.Join(faults...)

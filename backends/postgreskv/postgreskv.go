@@ -3,6 +3,7 @@ package postgreskv
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ const leave = 250 * time.Millisecond
 type KV struct {
 	pool   *pgxpool.Pool
 	lines  *lines // nil = the pool is borrowed
+	hooked bool   // the pool's owner may change the settings of each connection
 	cfg    Config
 	sql    statements
 	gate   *guard.Gate
@@ -72,12 +74,20 @@ func (k *KV) do(ctx context.Context, writes bool, fn func(*pgx.Conn) error) erro
 	return explain(ctx, classOf(err), writes, err)
 }
 
-// acquire takes a connection that is not closed already out of the pool.
+// acquire takes a connection out of the pool that is not closed already, and
+// that may be used.
 func (k *KV) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	for dead := int32(0); ; dead++ {
 		c, err := k.pool.Acquire(ctx)
-		if err != nil || alive(c.Conn().PgConn().Conn()) {
-			return c, err
+		if err != nil {
+			return nil, err
+		}
+		if alive(c.Conn().PgConn().Conn()) {
+			if err := k.inspect(c.Conn()); err != nil {
+				c.Release()
+				return nil, err
+			}
+			return c, nil
 		}
 		_ = c.Conn().Close(ctx) // nobody is there to take leave of
 		c.Release()
@@ -85,6 +95,24 @@ func (k *KV) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 			return nil, errHungUp
 		}
 	}
+}
+
+// inspect returns why a connection must not be used that the pool's BeforeConnect
+// had a hand in. It remembers which it has seen.
+func (k *KV) inspect(c *pgx.Conn) error {
+	if !k.hooked {
+		return nil
+	}
+	mark := fmt.Sprintf("holdfast: seen, RequireTLS %t", k.cfg.RequireTLS)
+	seen := c.PgConn().CustomData()
+	if seen[mark] != nil {
+		return nil
+	}
+	if err := check(c.Config(), k.cfg); err != nil {
+		return err
+	}
+	seen[mark] = true
+	return nil
 }
 
 // create makes the table. Of those who do that at the same time one succeeds;

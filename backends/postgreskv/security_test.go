@@ -1,6 +1,7 @@
 package postgreskv
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -210,5 +212,42 @@ func TestS13_RequireTLSTakesOnlyVerifiedConnections(t *testing.T) {
 		err := stranger.SetRaw(t.Context(), "key", nil)
 		require.ErrorIs(t, err, resilient.ErrRefused)
 		require.ErrorContains(t, err, "certificate")
+	}
+}
+
+func TestRegression_RequireTLSWasDroppedByThePoolsBeforeConnect(t *testing.T) {
+	s, root := servertest.PostgresTLS(t)
+	base, _, _ := strings.Cut(servertest.PostgresURL(s), "?")
+	pc, err := pgxpool.ParseConfig(base + "?sslmode=verify-full&sslrootcert=" + root)
+	require.NoError(t, err)
+	harm := func(*pgx.ConnConfig) {}
+	pc.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+		harm(c)
+		return nil
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), pc)
+	require.NoError(t, err)
+	defer pool.Close()
+	kv, err := New(pool, Config{RequireTLS: true})
+	require.NoError(t, err)
+	lax, err := New(pool, Config{})
+	require.NoError(t, err)
+	mustWork(t, lax)
+	mustWork(t, kv) // on the same connection
+	mustWork(t, kv)
+
+	harm = func(c *pgx.ConnConfig) { c.TLSConfig = nil }
+	pool.Reset()
+	mustWork(t, lax) // a connection that one store has passed
+	for _, o := range operations(kv) {
+		err := o.call(t.Context())
+		require.ErrorIs(t, err, errPlaintext, o.name)
+		require.ErrorIs(t, err, resilient.ErrRefused, o.name)
+		require.ErrorContains(t, err, "RequireTLS", o.name)
+	}
+	harm = func(c *pgx.ConnConfig) { c.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol }
+	pool.Reset()
+	for _, store := range []*KV{kv, lax} {
+		require.ErrorIs(t, store.SetRaw(t.Context(), "key", nil), errSimple)
 	}
 }
