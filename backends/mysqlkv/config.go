@@ -29,8 +29,9 @@ type Config struct {
 	Namespace string
 	// Timeout bounds a call whose ctx has no deadline; 0 = 5s, negative = none,
 	// but for the DSN's readTimeout and writeTimeout, a minute each. Open also
-	// makes it, rounded up to seconds, the time after which the server itself
-	// gives up waiting for a lock; negative leaves that to the server.
+	// makes it, rounded up to seconds and a year at most, the time after which the
+	// server itself gives up waiting for a lock; negative leaves that to the
+	// server.
 	Timeout time.Duration
 	// DialTimeout is how long a new connection may take until it is ready for
 	// use, TLS and login included; 0 = the DSN's timeout, or else 1s. New

@@ -29,6 +29,9 @@ const (
 	// leaveEvery is how often a server that is and stays read-only costs new
 	// connections.
 	leaveEvery = time.Second
+	// longestLockWait, a year, is the most that a server takes for
+	// lock_wait_timeout, in seconds; innodb_lock_wait_timeout may be longer.
+	longestLockWait = 365 * 24 * 60 * 60
 )
 
 // parse turns dsn into the driver's configuration, without what is dangerous.
@@ -102,7 +105,7 @@ func session(cfg Config) string {
 	if cfg.Timeout > 0 {
 		// Defaults are 50 s for a row and at least a day for a table. A write
 		// whose caller has left would wait that long and then be applied.
-		seconds := int64(math.Ceil(cfg.Timeout.Seconds()))
+		seconds := min(int64(math.Ceil(cfg.Timeout.Seconds())), longestLockWait)
 		set += fmt.Sprintf(", innodb_lock_wait_timeout = %d, lock_wait_timeout = %d", seconds, seconds)
 	}
 	return set

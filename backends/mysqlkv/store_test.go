@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -191,6 +192,7 @@ func TestACanaryWritesARowThatNobodySees(t *testing.T) {
 
 func TestASessionGivesUpLocksAfterTheTimeout(t *testing.T) {
 	for timeout, want := range map[time.Duration]string{
+		math.MaxInt64:    "innodb_lock_wait_timeout = 31536000, lock_wait_timeout = 31536000",
 		time.Millisecond: "innodb_lock_wait_timeout = 1, lock_wait_timeout = 1", 1500 * time.Millisecond: "lock_wait_timeout = 2",
 	} {
 		require.Contains(t, session(Config{Timeout: timeout}), want)
@@ -242,4 +244,13 @@ func TestRegression_ATableWithoutAKeyOfWholeKeysMixedThemUp(t *testing.T) {
 		run(t, db, "CREATE TABLE "+name+columns+rest+" ENGINE=InnoDB")
 		warm(t, open(t, server, Config{Namespace: name}))
 	}
+}
+
+func TestRegression_ATimeoutOfYearsKeptEveryConnectionOut(t *testing.T) {
+	s := servertest.MySQL(t)
+	_, err := admin(t, s).ExecContext(t.Context(), "SET GLOBAL sql_mode = 'STRICT_ALL_TABLES'") // out of range is an error then
+	require.NoError(t, err)
+	kv := open(t, s, Config{Timeout: math.MaxInt64})
+	require.NoError(t, kv.SetRaw(t.Context(), "key", nil))
+	require.NoError(t, kv.Health(t.Context()))
 }

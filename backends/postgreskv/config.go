@@ -46,12 +46,14 @@ type Config struct {
 	PoolSize int
 	// StatementTimeout ends a statement on the server (statement_timeout, and
 	// idle_in_transaction_session_timeout for batches), so that one whose caller
-	// has left is not applied much later. What the URL sets stays. 0 = 10s,
-	// negative = the server's own. New ignores it.
+	// has left is not applied much later. What the URL sets stays. 0 = 10s, more
+	// than the server's most, 24.8 days, is that; negative = the server's own.
+	// New ignores it.
 	StatementTimeout time.Duration
 	// LockTimeout ends a statement that waits so long for a lock (lock_timeout);
-	// it is then known not to be applied. What the URL sets stays. 0 = 1.5s,
-	// negative = the server's own. New ignores it.
+	// it is then known not to be applied. What the URL sets stays. 0 = 1.5s; what
+	// StatementTimeout says of long and negative ones holds here too. New ignores
+	// it.
 	LockTimeout time.Duration
 	// MaxValue is the largest value in bytes; 0 = 16 MiB, at most 512 MiB, half of
 	// what PostgreSQL allows a field.

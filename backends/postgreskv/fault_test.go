@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"testing"
 	"time"
@@ -282,4 +283,13 @@ func TestABorrowedPoolStaysOpen(t *testing.T) {
 	s.Wake()
 	mustWork(t, first)
 	require.ErrorIs(t, kv.Health(t.Context()), resilient.ErrClosed)
+}
+
+func TestRegression_TimeoutsOfMonthsKeptEveryConnectionOut(t *testing.T) {
+	_, kv := onServer(t, Config{StatementTimeout: math.MaxInt64, LockTimeout: 25 * 24 * time.Hour})
+	mustWork(t, kv)
+	var statement, lock string
+	require.NoError(t, kv.pool.QueryRow(t.Context(), "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')").Scan(&statement, &lock))
+	require.Equal(t, "2147483647ms", statement)
+	require.Equal(t, "2147483647ms", lock, "the server's most, 24.8 days")
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,7 +121,7 @@ func poolConfig(url string, cfg Config) (*pgxpool.Config, error) {
 		"lock_timeout":                        cfg.LockTimeout,
 	} {
 		if _, ok := pc.ConnConfig.RuntimeParams[param]; !ok && limit > 0 && !inOptions(pc.ConnConfig.RuntimeParams["options"], param) {
-			pc.ConnConfig.RuntimeParams[param] = strconv.FormatInt(max(1, limit.Milliseconds()), 10)
+			pc.ConnConfig.RuntimeParams[param] = strconv.FormatInt(min(max(1, limit.Milliseconds()), math.MaxInt32), 10)
 		}
 	}
 	return pc, nil
