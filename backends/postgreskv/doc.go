@@ -54,7 +54,9 @@
 // write of which is ambiguous. Several hosts with
 // target_session_attrs=read-write follow a failover: pgx tries each for
 // Config.DialTimeout. Without target_session_attrs, or with any, a standby among
-// them would answer with what was overwritten; that is taken for primary.
+// them would answer with what was overwritten; that is taken for primary. A
+// server that answers that it is read-only loses Open's connections, at most once
+// a second: the name may point to another by now.
 //
 // # What is set on pgx
 //

@@ -22,6 +22,10 @@ const maxKey = 512
 // leave is how long Close lets pgx cancel the statements that it has ended.
 const leave = 250 * time.Millisecond
 
+// leaveEvery is how often a server that is and stays read-only costs new
+// connections.
+const leaveEvery = time.Second
+
 // KV is a store in one table of a PostgreSQL database. Make one with Open or
 // New; all methods are safe for concurrent use.
 type KV struct {
@@ -32,6 +36,11 @@ type KV struct {
 	sql    statements
 	gate   *guard.Gate
 	met    atomic.Bool // the table has been seen
+
+	// left is when the pool's connections were last given up for a server that is
+	// read-only, in nanoseconds of Unix time; 0 = never.
+	left atomic.Int64
+
 	closed sync.Once
 }
 
@@ -71,7 +80,23 @@ func (k *KV) do(ctx context.Context, writes bool, fn func(*pgx.Conn) error) erro
 		}
 		return err
 	}
+	k.abandon(err)
 	return explain(ctx, classOf(err), writes, err)
+}
+
+// abandon gives up the connections of Open's pool, at most once in leaveEvery, if
+// err says that the server is read-only: it may be the old primary, and the name
+// in the URL point to the new one by now, of which connections that stand would
+// not learn until pgx ends them. Those in use are closed when they are given back.
+func (k *KV) abandon(err error) {
+	if k.lines == nil || !hasState(err, readOnly) {
+		return
+	}
+	now, left := time.Now().UnixNano(), k.left.Load()
+	if now-left < int64(leaveEvery) || !k.left.CompareAndSwap(left, now) {
+		return
+	}
+	k.pool.Reset()
 }
 
 // acquire takes a connection out of the pool that is not closed already, and

@@ -11,6 +11,7 @@ import (
 
 // States of PostgreSQL (appendix A of its manual) that the code looks for.
 const (
+	readOnly        = "25006"
 	undefinedTable  = "42P01"
 	duplicateTable  = "42P07"
 	duplicateObject = "42710"
@@ -28,7 +29,7 @@ var states = map[string]state{
 	"40001": {resilient.Conflict, "serialization failure"},
 	"40P01": {resilient.Conflict, "deadlock"},
 
-	"25006":        {resilient.Refused, "the server is a standby or read-only"},
+	readOnly:       {resilient.Refused, "the server is a standby or read-only"},
 	"25P03":        {resilient.Refused, "idle_in_transaction_session_timeout has passed"},
 	"28000":        {resilient.Refused, "the server does not let this user in"},
 	"28P01":        {resilient.Refused, "wrong password"},
