@@ -21,6 +21,7 @@ func TestAStoreOnARealServerObeysTheContract(t *testing.T) {
 		kv, err := mysqlkv.Open(servertest.MySQLDSN(server), mysqlkv.Config{
 			Namespace:   fmt.Sprint("ns_", opened),
 			DialTimeout: time.Minute,
+			Timeout:     time.Minute, // 70,000 keys, on a machine that does other things
 			Canary:      true,
 		})
 		require.NoError(tb, err)

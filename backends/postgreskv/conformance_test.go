@@ -15,7 +15,8 @@ func TestAStoreOnARealServerObeysTheContract(t *testing.T) {
 	var namespace string // of the last store opened
 	again := func(tb testing.TB) resilient.KVWithHealth {
 		tb.Helper()
-		kv, err := Open(servertest.PostgresURL(s), Config{Namespace: namespace, DialTimeout: patience})
+		// The default of 5s is not for 70,000 keys on a machine that does other things.
+		kv, err := Open(servertest.PostgresURL(s), Config{Namespace: namespace, DialTimeout: patience, Timeout: patience, StatementTimeout: patience})
 		require.NoError(tb, err)
 		return kv
 	}

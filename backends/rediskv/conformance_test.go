@@ -15,7 +15,8 @@ import (
 func harness(connect func(tb testing.TB, cfg Config) *KV) kvtest.Harness {
 	var last string // namespace
 	again := func(tb testing.TB) resilient.KVWithHealth {
-		return connect(tb, Config{Namespace: last, DialTimeout: patience})
+		// The default of 5s is not for 70,000 keys on a machine that does other things.
+		return connect(tb, Config{Namespace: last, DialTimeout: patience, Timeout: patience})
 	}
 	return kvtest.Harness{
 		Reopen: again,
