@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 
@@ -14,9 +15,14 @@ import (
 // A pipeline ends at this many commands or bytes: neither the server's thread
 // nor the memory of either side is taken by one batch, while the round trip
 // hardly counts any more.
+//
+// What a pipeline of GETs brings nobody knows beforehand, and the server has all
+// of it in memory until it is read: a batch begins with a few, and goes on as the
+// sizes of those suggest.
 const (
-	maxCommands = 1000
-	maxBytes    = 4 << 20
+	maxCommands   = 1000
+	maxBytes      = 4 << 20
+	firstCommands = 32
 )
 
 // BatchGetRaw returns the values that are there. They are not of one moment.
@@ -30,7 +36,10 @@ func (k *KV) BatchGetRaw(ctx context.Context, keys []string) (map[string][]byte,
 		return nil, err
 	}
 	found := make(map[string][]byte, len(keys))
-	for chunk := range guard.KeyChunks(keys, maxCommands) {
+	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
+	for count := firstCommands; len(keys) > 0; {
+		chunk := keys[:min(count, len(keys))]
+		keys = keys[len(chunk):]
 		var cmds []redis.Cmder
 		err := k.call(ctx, false, func(ctx context.Context, c redis.UniversalClient) (err error) {
 			// MGET would say of a key of another type that it is not there.
@@ -45,6 +54,7 @@ func (k *KV) BatchGetRaw(ctx context.Context, keys []string) (map[string][]byte,
 		if err != nil {
 			return nil, err
 		}
+		size := 0
 		for i, cmd := range cmds {
 			value, err := answer(cmd.(*redis.StringCmd))
 			if err != nil {
@@ -53,9 +63,17 @@ func (k *KV) BatchGetRaw(ctx context.Context, keys []string) (map[string][]byte,
 			if value != nil {
 				found[chunk[i]] = value
 			}
+			size += len(value)
 		}
+		count = fitting(len(chunk), size)
 	}
 	return found, nil
+}
+
+// fitting returns how many values the next pipeline asks for if so many had size
+// bytes together.
+func fitting(values, size int) int {
+	return max(1, min(maxCommands, maxBytes/max(1, size/values)))
 }
 
 // firstFault returns the first error that is not a miss.
