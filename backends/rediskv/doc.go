@@ -78,9 +78,13 @@
 // late that the server is back. A ClusterClient repeats a write that has failed
 // as often as MaxRedirects says, and without that it follows no slot that has
 // moved: unless MaxRedirects is -1, every failed write is ambiguous. With
-// Sentinel, Health finds a primary that has been replaced when the client does.
+// Sentinel, Health finds a primary that has been replaced when the client does;
+// that a client was made with ReplicaOnly nobody sees but Health, which fails.
 // On one machine a call at a borrowed client takes about twice as long as the
 // client alone, one of Open's store 1.06 times (BenchmarkAgainstTheBareDriver).
+//
+// A server that answers that it is a replica loses the connections of Open's
+// store, at most once a second: the name may point to another by now.
 //
 // The driver cannot see that a server has closed an idle TLS connection: after a
 // restart, the first call on each of them fails, a write as ambiguous.

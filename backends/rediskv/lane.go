@@ -12,6 +12,7 @@ import (
 // lane is a client with at most one connection, used by one call at a time.
 type lane struct {
 	client *redis.Client
+	era    uint64      // of lanes, in which it was made
 	secure *tls.Config // nil = plaintext
 	dialer net.Dialer
 	dials  sync.WaitGroup // calls of dial
@@ -29,9 +30,9 @@ type lane struct {
 	}
 }
 
-func newLane(opts *redis.Options) *lane {
+func newLane(opts *redis.Options, era uint64) *lane {
 	own := *opts
-	ln := &lane{secure: own.TLSConfig, dialer: net.Dialer{Timeout: own.DialTimeout, KeepAliveConfig: keepAlive}}
+	ln := &lane{era: era, secure: own.TLSConfig, dialer: net.Dialer{Timeout: own.DialTimeout, KeepAliveConfig: keepAlive}}
 	own.Dialer, own.OnConnect = ln.dial, ln.greeted
 	ln.client = redis.NewClient(&own)
 	return ln
@@ -94,6 +95,12 @@ func (ln *lane) shut() {
 	defer ln.mu.Unlock()
 	ln.mu.closed = true
 	ln.cutLocked()
+}
+
+// end closes a lane that nobody uses and nobody will use again.
+func (ln *lane) end() {
+	ln.shut()
+	ln.close()
 }
 
 // close waits for what the driver may still be doing after the call that

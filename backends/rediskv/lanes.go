@@ -2,7 +2,10 @@ package rediskv
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,6 +14,10 @@ import (
 	"github.com/holdfastkv/holdfast/backends/internal/guard"
 	"github.com/holdfastkv/holdfast/resilient"
 )
+
+// leaveEvery is how often a server that is and stays a replica costs new
+// connections.
+const leaveEvery = time.Second
 
 // lanes is a pool of clients with one connection each. A call has a lane of its
 // own while it lasts: that is how the end of its ctx finds the connection to
@@ -25,6 +32,8 @@ type lanes struct {
 		idle []*lane // the last used is the next to be used
 		all  []*lane
 		shut bool
+		era  uint64    // lanes of an older one are not used again
+		left time.Time // when the last one ended
 	}
 }
 
@@ -55,7 +64,38 @@ func (l *lanes) run(ctx context.Context, do func(ctx context.Context, c redis.Un
 	defer func() { <-l.turns }()
 	ln := l.lease()
 	defer l.giveBack(ln)
-	return ln.run(ctx, do)
+	err := ln.run(ctx, do)
+	if ofReplica(err) {
+		l.abandon()
+	}
+	return err
+}
+
+// abandon gives up all connections, at most once in leaveEvery, because a server
+// has said that it is a replica: it may be the old primary under a name that
+// points to the new one by now. Others of them would go on with it, and reads be
+// answered with what was overwritten. Those in use end when they are given back.
+func (l *lanes) abandon() {
+	l.mu.Lock()
+	if time.Since(l.mu.left) < leaveEvery {
+		l.mu.Unlock()
+		return
+	}
+	l.mu.left = time.Now()
+	l.mu.era++
+	idle := l.mu.idle
+	l.mu.idle = nil
+	l.mu.all = slices.DeleteFunc(l.mu.all, func(ln *lane) bool { return slices.Contains(idle, ln) })
+	l.mu.Unlock()
+	for _, ln := range idle {
+		ln.end()
+	}
+}
+
+// ofReplica reports whether err is the answer of a server that is a replica.
+func ofReplica(err error) bool {
+	var reply redis.Error
+	return errors.Is(err, errReplica) || errors.As(err, &reply) && strings.HasPrefix(reply.Error(), "READONLY ")
 }
 
 func (l *lanes) lease() *lane {
@@ -66,7 +106,7 @@ func (l *lanes) lease() *lane {
 		l.mu.idle = l.mu.idle[:n-1]
 		return ln
 	}
-	ln := newLane(l.opts)
+	ln := newLane(l.opts, l.mu.era)
 	if l.mu.shut {
 		ln.shut()
 	}
@@ -76,8 +116,14 @@ func (l *lanes) lease() *lane {
 
 func (l *lanes) giveBack(ln *lane) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.mu.idle = append(l.mu.idle, ln)
+	if ln.era == l.mu.era {
+		l.mu.idle = append(l.mu.idle, ln)
+		l.mu.Unlock()
+		return
+	}
+	l.mu.all = slices.DeleteFunc(l.mu.all, func(other *lane) bool { return other == ln })
+	l.mu.Unlock()
+	ln.end()
 }
 
 func (l *lanes) leaves() bool { return false }
