@@ -73,7 +73,7 @@
 //
 // The pool has at most Config.PoolSize connections, and keeps as many, for at
 // most a minute without use and five minutes in all. A server that answers that it
-// is read-only loses the idle ones, at most once a second: the name may point to
+// is read-only loses all of them, at most once a second: the name may point to
 // another by now. The driver and database/sql
 // send nothing twice: database/sql tries another connection only if nothing was
 // written on the first.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -77,6 +78,7 @@ type connector struct {
 	driver.Connector
 	within time.Duration // dial, TLS, login and the session's settings together
 	setup  string        // the statement with the session's settings
+	eras   atomic.Uint64 // see conn
 }
 
 func newConnector(c *mysql.Config, cfg Config) (*connector, error) {
@@ -122,12 +124,14 @@ func (c *connector) Connect(ctx context.Context) (_ driver.Conn, err error) {
 	}()
 	within, cancel := context.WithTimeoutCause(ctx, c.within, resilient.ErrTimeout)
 	defer cancel()
-	conn, err := c.Connector.Connect(within)
+	born := c.eras.Load() // before the name is looked up
+	made, err := c.Connector.Connect(within)
 	if err == nil {
-		if _, err = conn.(driver.ExecerContext).ExecContext(within, c.setup, nil); err == nil {
-			return conn, nil
+		to := made.(driverConn)
+		if _, err = to.ExecContext(within, c.setup, nil); err == nil {
+			return &conn{to: to, eras: &c.eras, born: born}, nil
 		}
-		_ = conn.Close()
+		_ = to.Close()
 	}
 	if ctx.Err() == nil && within.Err() != nil {
 		err = errSlowConnect // the caller's ctx is not what has ended

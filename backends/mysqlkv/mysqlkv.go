@@ -21,7 +21,7 @@ const storeName = "mysqlkv"
 // for concurrent use.
 type KV struct {
 	db    *sql.DB
-	owned bool
+	conns *connector // makes them; nil = the pool is a borrowed one
 	cfg   Config
 	gate  *guard.Gate
 	free  chan struct{} // holds one token for each connection in use; nil = the pool is a borrowed one
@@ -65,7 +65,7 @@ func Open(dsn string, cfg Config) (*KV, error) {
 		return nil, err
 	}
 	kv := build(openPool(conns, cfg.PoolSize), cfg)
-	kv.owned, kv.free = true, make(chan struct{}, cfg.PoolSize)
+	kv.conns, kv.free = conns, make(chan struct{}, cfg.PoolSize)
 	return kv, nil
 }
 
@@ -111,19 +111,21 @@ func (k *KV) call(ctx context.Context, writes bool, fn func(ctx context.Context)
 	return guard.Explain(storeName, ctx, classify(err), writes, printable(err))
 }
 
-// abandon closes the pool's idle connections, at most once a second, if err says
+// abandon gives up the pool's connections, at most once a second, if err says
 // that the server is read-only: it may be the old primary under a name that
 // points to the new one by now, and a connection would stay with it until
-// maxLifetime has passed.
+// maxLifetime has passed. Those that are idle are closed, those in use when they
+// are given back.
 func (k *KV) abandon(err error) {
 	var server *mysql.MySQLError
-	if !k.owned || !errors.As(err, &server) || !readOnly[server.Number] {
+	if k.conns == nil || !errors.As(err, &server) || !readOnly[server.Number] {
 		return
 	}
 	now, left := time.Now().UnixNano(), k.left.Load()
 	if now-left < int64(leaveEvery) || !k.left.CompareAndSwap(left, now) {
 		return
 	}
+	k.conns.eras.Add(1)
 	k.db.SetMaxIdleConns(0)
 	k.db.SetMaxIdleConns(k.cfg.PoolSize)
 }
@@ -154,7 +156,7 @@ func (k *KV) Close() error {
 	k.closed.Do(func() {
 		k.gate.Shut()
 		<-k.gate.Empty()
-		if k.owned {
+		if k.conns != nil {
 			// Its error tells of connections on which saying goodbye failed.
 			_ = k.db.Close()
 			return

@@ -41,6 +41,29 @@ func TestRegression_WritesStayedWithTheOldPrimaryForMinutes(t *testing.T) {
 	require.Equal(t, took, name.connections.Load())
 }
 
+// TestRegression_ReadsStayedWithTheOldPrimary: on a connection that was in use
+// when the others were given up.
+func TestRegression_ReadsStayedWithTheOldPrimary(t *testing.T) {
+	before, after := servertest.MySQL(t), servertest.MySQL(t)
+	name := newName(t, before.Addr())
+	kv, err := Open(strings.Replace(servertest.MySQLDSN(before), before.Addr(), name.addr, 1), Config{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, kv.Close()) }()
+	require.NoError(t, kv.SetRaw(t.Context(), "key", []byte("old")))
+	require.NoError(t, open(t, after, Config{Namespace: defaultNamespace}).SetRaw(t.Context(), "key", []byte("new")))
+
+	busy, err := kv.db.Conn(t.Context())
+	require.NoError(t, err)
+	run(t, admin(t, before), "SET GLOBAL read_only = 1")
+	connections(t, kv, 1)
+	name.points.Store(after.Addr())
+	require.ErrorIs(t, kv.SetRaw(t.Context(), "key", nil), resilient.ErrRefused)
+	require.NoError(t, busy.Close())
+	value, err := kv.GetRaw(t.Context(), "key")
+	require.NoError(t, err)
+	require.Equal(t, "new", string(value))
+}
+
 // name is an address behind which a server can be replaced by another.
 type name struct {
 	addr        string
