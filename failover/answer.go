@@ -101,13 +101,21 @@ func (f *KV) cleared(e *entry, p *peer, change func()) {
 		return
 	}
 	change()
-	e.listed = f.backlog.set(e.listed, e, time.Now())
+	f.relistLocked(s, e, e.listed, time.Now())
+}
+
+// relistLocked brings e's place among what is owed, which prev had until now,
+// up to what e asks for: with nobody owed, whoever holds a copy is told that it
+// can go. The key's lock is held.
+func (f *KV) relistLocked(s *stripe, e *entry, prev *backlogItem, now time.Time) {
+	e.listed = f.backlog.set(prev, e, now)
 	f.retireLocked(s, e)
-	if e.owed == 0 {
-		for _, q := range f.peers {
-			if e.remove.has(q.i) {
-				q.nudge()
-			}
+	if e.owed != 0 {
+		return
+	}
+	for _, p := range f.peers {
+		if e.remove.has(p.i) {
+			p.nudge()
 		}
 	}
 }

@@ -86,7 +86,6 @@ func (f *KV) discardKey(p *peer, key string) (write bool, err error) {
 	e.strayLocked(p, time.Now())
 	e.owed, e.remove = after.Owed, after.Remove
 	e.seq, e.kept = after.Seq, recorded{after.Owed, after.Remove}
-	e.listed = f.backlog.set(e.listed, e, time.Now())
-	f.retireLocked(s, e)
+	f.relistLocked(s, e, e.listed, time.Now())
 	return write, nil
 }

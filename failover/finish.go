@@ -157,8 +157,7 @@ func (w *spread) settle(ctx context.Context) (owed Members, err error) {
 		if e.prev != nil {
 			before, e.prev = e.prev.listed, nil
 		}
-		e.listed = f.backlog.set(before, e, now)
-		f.retireLocked(s, e)
+		f.relistLocked(s, e, before, now)
 		s.mu.Unlock()
 	}
 	return owed, err

@@ -290,3 +290,27 @@ func TestRegression_WhatASlowMemberIsOwedAfterALostAnswerIsHandedBackForEver(t *
 		r.holds(0, "k", "2")
 	})
 }
+
+// Nobody flushes and nothing else happens: whoever ends the first member's debt
+// has to say that the copy can go.
+func TestRegression_ACopyStaysWhenTheFirstMembersDebtEndsWithoutAHandBack(t *testing.T) {
+	for name, end := range map[string]func(r *rig){
+		"a discard": func(r *rig) { r.discards(0, 1) },
+		"a newer write that the first member takes": func(r *rig) {
+			r.faults[0].Up()
+			r.set("k", "2")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, 2, both(handoff, unbreakable), func(r *rig) {
+				r.faults[0].FailWrites(nil)
+				r.set("k", "1")
+				r.holds(1, "k", "1")
+				end(r)
+				require.Empty(t, r.kv.Owed())
+				time.Sleep(time.Minute)
+				r.lacks(1, "k")
+			})
+		})
+	}
+}
