@@ -19,7 +19,7 @@ func (w *spread) finish(ctx context.Context) outcome {
 		f.overlay.unlock(w.stripes)
 		return outcome{err: err}
 	}
-	owed, err := w.settle(ctx)
+	owed, counts, err := w.settle(ctx)
 	f.journal.Release(w.keys, w.bytes)
 	if w.pending != 0 {
 		w.leaveBehind()
@@ -35,7 +35,7 @@ func (w *spread) finish(ctx context.Context) outcome {
 	case w.acked == 0 && !f.journal.Durable():
 		o.err = &Error{Op: w.op, Class: resilient.Failed, Members: w.errs}
 	}
-	f.tellOwed(ctx, w, owed)
+	f.tellOwed(ctx, w, counts)
 	return o
 }
 
@@ -125,8 +125,9 @@ func (w *spread) refusal() *Error {
 
 // settle ends w's entries' being written: what is owed is in the journal when
 // they are decided, and listed for hand-back when it returns. It returns who
-// is owed something, and the journal's error. The keys' locks are held.
-func (w *spread) settle(ctx context.Context) (owed Members, err error) {
+// is owed something, how many of the entries each member is owed (nil if nobody
+// is owed any), and the journal's error. The keys' locks are held.
+func (w *spread) settle(ctx context.Context) (owed Members, counts []int, err error) {
 	f := w.f
 	asks := false
 	for _, e := range w.entries {
@@ -135,7 +136,7 @@ func (w *spread) settle(ctx context.Context) (owed Members, err error) {
 	}
 	var began time.Time
 	if owed != 0 {
-		began = time.Now()
+		began, counts = time.Now(), w.counts()
 	}
 	if asks && !planted("nojournal") {
 		err = w.keep(ctx, func() error { return f.put(w.entries, false) })
@@ -160,20 +161,35 @@ func (w *spread) settle(ctx context.Context) (owed Members, err error) {
 		f.relistLocked(s, e, before, now)
 		s.mu.Unlock()
 	}
-	return owed, err
+	return owed, counts, err
 }
 
-// tellOwed tells who is owed a write that has been acknowledged or may have
-// been applied, and wakes the hand-back.
-func (f *KV) tellOwed(ctx context.Context, w *spread, owed Members) {
-	for _, p := range f.peers {
-		if !owed.has(p.i) {
+// counts returns how many of the entries each member is owed. An earlier call
+// that may still take effect at one key leaves its member owed that one alone.
+func (w *spread) counts() []int {
+	counts := make([]int, len(w.f.peers))
+	for _, e := range w.entries {
+		for i := range counts {
+			if e.owed.has(i) {
+				counts[i]++
+			}
+		}
+	}
+	return counts
+}
+
+// tellOwed tells who is owed how many keys of a write that has been acknowledged
+// or may have been applied, and wakes the hand-back.
+func (f *KV) tellOwed(ctx context.Context, w *spread, counts []int) {
+	for i, count := range counts {
+		if count == 0 {
 			continue
 		}
+		p := f.peers[i]
 		p.nudge()
 		if f.cfg.Observer != nil {
 			f.tell(ctx, resilient.Event{
-				Kind: resilient.KindOwed, Time: time.Now(), Store: p.name, Op: w.op, Count: len(w.entries), Duration: w.kept,
+				Kind: resilient.KindOwed, Time: time.Now(), Store: p.name, Op: w.op, Count: count, Duration: w.kept,
 			})
 		}
 	}

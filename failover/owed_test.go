@@ -260,3 +260,19 @@ func TestAnOwedEventSaysHowLongTheJournalTook(t *testing.T) {
 		require.Equal(t, 7*time.Millisecond, owed.Duration)
 	})
 }
+
+func TestRegression_AnOwedEventCountsKeysOfABatchThatTheMemberHas(t *testing.T) {
+	inRig(t, 3, unbreakable, func(r *rig) {
+		r.faults[0].AckLost(1)
+		r.set("a", "1") // may land late at the first member, on top of what follows
+		r.faults[2].FailWrites(nil)
+		r.events.Reset()
+		require.NoError(t, r.kv.BatchSetRaw(r.ctx, map[string][]byte{"a": nil, "b": nil, "c": nil}))
+		told := map[string]int{}
+		for _, e := range r.events.Of(resilient.KindOwed) {
+			told[e.Store] += e.Count
+		}
+		require.Equal(t, map[string]int{r.name(0): 1, r.name(2): 3}, told)
+		require.Equal(t, r.kv.Owed(), told)
+	})
+}
