@@ -83,3 +83,15 @@ func TestPrimaryOnlyTakesNoJournal(t *testing.T) {
 	_, err := failover.New(failover.Config{Writes: failover.PrimaryOnly, Journal: failover.MemoryJournal(0)}, openMem(t))
 	require.ErrorContains(t, err, "Config.Journal")
 }
+
+func TestRegression_HealthSaysReadOnlyWhileNobodyCanServeARead(t *testing.T) {
+	inRig(t, 2, primaryOnly, func(r *rig) {
+		r.away(0)
+		require.ErrorIs(t, r.kv.Health(r.ctx), failover.ErrReadOnly)
+		require.NoError(t, r.kv.Drain(r.name(1)))
+		err := r.kv.Health(r.ctx)
+		require.ErrorIs(t, err, resilient.ErrRefused)
+		require.NotErrorIs(t, err, failover.ErrReadOnly)
+		require.False(t, r.kv.Status().ReadOnly)
+	})
+}

@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holdfastkv/holdfast/breaker"
@@ -36,15 +37,13 @@ func (f *KV) Health(ctx context.Context) error {
 	if err := f.ready(ctx, resilient.OpHealth); err != nil {
 		return err
 	}
+	if !slices.ContainsFunc(f.route.view.Load().order, func(p *peer) bool { return p.m.Store().State() != breaker.Open }) {
+		return &Error{Op: resilient.OpHealth, Class: resilient.Refused}
+	}
 	if why := f.readOnly(f.journal.Status()); why != nil {
 		return &Error{Op: resilient.OpHealth, Class: resilient.Refused, reason: why}
 	}
-	for _, p := range f.route.view.Load().order {
-		if p.m.Store().State() != breaker.Open {
-			return nil
-		}
-	}
-	return &Error{Op: resilient.OpHealth, Class: resilient.Refused}
+	return nil
 }
 
 // readOnly returns why the group takes no write whoever is there; nil = it does.
