@@ -76,10 +76,16 @@ func (f *KV) longest() time.Duration {
 	return d
 }
 
-// awaitWrites waits until no write that has begun holds its key's lock.
+// awaitWrites waits until no write that has begun holds its key's lock, or is
+// one of PrimaryOnly, which holds none.
 func (f *KV) awaitWrites() {
 	ctx := resilient.WithTimeout(context.Background(), f.longest()+answerSlack)
 	defer ctx.End()
+	select {
+	case <-f.unlocked.shut():
+	case <-ctx.Done():
+		return
+	}
 	for i := range f.overlay.stripes {
 		s := &f.overlay.stripes[i]
 		if s.lock(ctx) != nil {

@@ -27,6 +27,8 @@ type KV struct {
 	seq     atomic.Uint64 // of the last record
 	forgets forgetter
 
+	unlocked gate // writes of PrimaryOnly, which hold no key's lock
+
 	began      time.Time
 	lastSwitch atomic.Pointer[switched]
 

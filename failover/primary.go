@@ -11,6 +11,10 @@ import (
 // writeToFirst makes a write in mode PrimaryOnly: the first member has it, or
 // nobody. Nothing is owed, and an ambiguous one is not rolled forward.
 func (f *KV) writeToFirst(ctx context.Context, op resilient.Op, send func(context.Context, *peer) error) outcome {
+	if !f.unlocked.enter() {
+		return outcome{err: &Error{Op: op, Class: resilient.Refused, reason: resilient.ErrClosed}}
+	}
+	defer f.unlocked.leave()
 	p := f.peers[0]
 	if !f.writable() {
 		return outcome{err: &Error{Op: op, Class: resilient.Refused, reason: ErrReadOnly}}

@@ -95,3 +95,25 @@ func TestRegression_HealthSaysReadOnlyWhileNobodyCanServeARead(t *testing.T) {
 		require.False(t, r.kv.Status().ReadOnly)
 	})
 }
+
+func TestRegression_CloseCutsOffAWriteOfPrimaryOnly(t *testing.T) {
+	inRigOf(t, 2, primaryOnly, keptOpen, func(r *rig) {
+		r.faults[0].Latency(500 * time.Millisecond)
+		written := make(chan error, 1)
+		go func() { written <- r.kv.SetRaw(r.ctx, "k", []byte("v")) }()
+		time.Sleep(100 * time.Millisecond)
+		require.Equal(t, 400*time.Millisecond, took(func() { require.NoError(t, r.kv.Close()) }))
+		require.NoError(t, <-written)
+		r.holds(0, "k", "v")
+	})
+	inRig(t, 2, both(primaryOnly, func(cfg *failover.Config) { cfg.Member.Timeout = -1 }), func(r *rig) {
+		r.faults[0].Hang()
+		written := make(chan error, 1)
+		go func() { written <- r.kv.SetRaw(r.ctx, "k", nil) }()
+		time.Sleep(100 * time.Millisecond)
+		d := took(func() { require.NoError(t, r.kv.Close()) })
+		require.GreaterOrEqual(t, d, time.Second)
+		require.LessOrEqual(t, d, 2*time.Second, "not for ever")
+		require.ErrorIs(t, <-written, resilient.ErrAmbiguous)
+	})
+}
