@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfastkv/holdfast/failover"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
@@ -60,5 +61,26 @@ func TestRegression_AWriteThatBeganJustBeforeCloseHangsForEver(t *testing.T) {
 		err := <-written
 		require.ErrorIs(t, err, resilient.ErrClosed)
 		require.ErrorIs(t, err, resilient.ErrRefused)
+	})
+}
+
+// The race detector sees it. In a program the process could end with a panic of
+// the WaitGroup that Close waits for.
+func TestRegression_AFlushThatLeavesACallBehindDuringCloseRacesWithIt(t *testing.T) {
+	inRigOf(t, 2, both(unbreakable, func(cfg *failover.Config) {
+		cfg.Journal = &durable{Journal: failover.MemoryJournal(0)} // Close begins to wait at once
+	}), func(_ int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+		return resilient.KeepOpen(resilient.Detach(kv, 0))
+	}, func(r *rig) {
+		r.faults[0].FailWrites(nil)
+		r.set("k", "v")
+		synctest.Wait() // the group's own hand-back comes again only after a while
+		r.faults[0].Up()
+		r.faults[0].HangIgnoringContext()
+		flushed := make(chan error, 1)
+		go func() { flushed <- r.kv.Flush(r.ctx) }()
+		time.Sleep(timeout / 10)
+		require.NoError(t, r.kv.Close())
+		require.Error(t, <-flushed)
 	})
 }

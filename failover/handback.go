@@ -130,6 +130,10 @@ func (f *KV) handBackKey(ctx context.Context, p *peer, key string) (step, error)
 		s.unlock()
 		return gone, resilient.ErrClosed
 	}
+	// Flush runs on its caller's goroutine. What it leaves behind is begun while
+	// this one counts among the group's: Close may be waiting for them already.
+	f.work.Add(1)
+	defer f.work.Done()
 	t, did := f.taskOf(s, p, key)
 	if t == nil {
 		s.unlock()
