@@ -272,6 +272,7 @@ func (t *task) watch() {
 // late takes note of an answer that came when the key's lock was free again.
 func (t *task) late(err error) (step, error) {
 	f := t.f
+	f.doubt(t.p, err)
 	if left := resilient.Left(err); left != nil {
 		f.watch([]*entry{t.e}, t.p, left) // goes on being counted as running
 		return gone, err
@@ -283,7 +284,6 @@ func (t *task) late(err error) (step, error) {
 		return unwanted, nil
 	}
 	if err != nil {
-		f.doubt(t.p, err)
 		return gone, err
 	}
 	s := f.overlay.stripe(t.e.key)

@@ -337,3 +337,24 @@ func TestAMemberIsAskedOnceToTakeAValueThatItNeverTakes(t *testing.T) {
 		require.Empty(t, r.kv.Owed())
 	})
 }
+
+func TestRegression_AMemberWhoseHandBackTimedOutIsStillTriedFirst(t *testing.T) {
+	for _, detached := range []bool{false, true} {
+		t.Run(fmt.Sprint("detached: ", detached), func(t *testing.T) {
+			inRigOf(t, 2, unbreakable, func(_ int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+				if detached {
+					return resilient.Detach(kv, 0)
+				}
+				return kv
+			}, func(r *rig) {
+				r.set("k", "v")
+				r.owe(0, "owed")
+				r.faults[0].HangIgnoringContext()
+				require.NoError(t, r.kv.Release(r.name(0)))
+				time.Sleep(timeout + timeout/10)
+				require.Equal(t, r.name(1), r.kv.Active())
+				require.Zero(t, took(func() { r.reads("k", "v") }))
+			})
+		})
+	}
+}
