@@ -64,9 +64,10 @@ func (w *spread) revert(ctx context.Context) error {
 			recs = append(recs, e.before(f.seq.Add(1)))
 		}
 	}
-	err := w.refusal()
+	err, back := error(w.refusal()), false
 	if len(recs) > 0 && !planted("lazyrevert") {
-		if failed := w.keep(ctx, func() error { return f.journal.Put(recs...) }); failed != nil {
+		failed := w.keep(ctx, func() error { return f.journal.Put(recs...) })
+		if back = failed == nil; !back {
 			err = &Error{Op: w.op, Class: resilient.Failed, Members: w.errs, reason: ambiguous(failed)}
 		}
 	}
@@ -75,6 +76,9 @@ func (w *spread) revert(ctx context.Context) error {
 		newest := f.overlay.restore(e)
 		if touched {
 			newest.seq, newest.kept = f.seq.Load(), recorded{} // whichever record it is
+			if back {
+				newest.kept = recorded{newest.owed, newest.remove}
+			}
 		}
 		f.retireIdle(newest)
 	}

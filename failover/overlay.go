@@ -255,17 +255,18 @@ func (e *entry) taintLocked(i, n int) *taint {
 	return &e.taints[i]
 }
 
-// recorded reports whether the journal may have a record of key, and the least
-// size that it has. The caller holds the key's lock.
+// recorded reports whether the journal certainly has a record of key and keeps
+// it, and the least size that it has. One of an idle entry is being forgotten.
+// The caller holds the key's lock.
 func (o *overlay) recorded(key string) (size int64, ok bool) {
 	s := o.stripe(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.m[key]
-	if e == nil || e.seq == 0 {
+	switch {
+	case e == nil || e.idle() || e.kept == (recorded{}):
 		return 0, false
-	}
-	if e.kept.owed == 0 { // of an older version, or of none
+	case e.kept.owed == 0: // a record without a version
 		return int64(len(e.key)), true
 	}
 	return e.size(), true
