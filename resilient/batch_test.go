@@ -146,6 +146,22 @@ func TestABatchWriteThatStoppedHalfWayMayHaveBeenApplied(t *testing.T) {
 	}
 }
 
+func TestAPartOfABatchIsToldWithoutAKey(t *testing.T) {
+	inner := &Error{Op: OpSet, Store: "s", Class: Refused, Err: errBroken}
+	part := &partialError{maybeApplied{inner}, 1, 3, false}
+	again := &partialError{maybeApplied{inner}, 0, 3, true}
+	require.EqualError(t, part, inner.Error()+" (1 of 3 keys were written before)")
+	require.EqualError(t, again, inner.Error()+" (some of 3 keys may have been written before)")
+	for _, err := range []error{part, again} {
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		require.Same(t, inner, e)
+		require.ErrorIs(t, err, errBroken)
+		require.NotErrorIs(t, err, ErrRefused)
+	}
+	require.EqualError(t, &missing{err: errBroken}, errBroken.Error())
+}
+
 func TestABatchByKeyEndsWithItsCtx(t *testing.T) {
 	f := newFake()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -261,6 +261,23 @@ func TestAStoreOverADetachedOneTimesOutAndKnowsWhatWasLeft(t *testing.T) {
 	})
 }
 
+func TestADetachedCallThatIsOverIsNotLeftThoughItsCtxHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l lane
+		l.init(1)
+		p := &place{done: make(chan struct{}), over: true} // between the two steps of exit
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		why := make(chan error, 1)
+		go func() { why <- l.wait(ctx, p) }()
+		synctest.Wait()
+		require.Empty(t, why, "its result is about to be there")
+		close(p.done)
+		require.NoError(t, <-why)
+		require.Zero(t, l.leftBehind())
+	})
+}
+
 func TestCloseOfADetachedStoreFreesWhoStillWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kv := newStuck()

@@ -60,7 +60,7 @@ func (a *attempt) missed() {
 // way when we closed it may have been applied.
 func (a *attempt) ownRefusal() {
 	a.outcome = breaker.Ignored
-	if a.op.Writes() && a.store.closed.Load() && errors.Is(a.err, ErrClosed) {
+	if a.op.Writes() && errors.Is(a.err, ErrClosed) {
 		a.class, a.sent = Failed, true
 	}
 	a.partial()

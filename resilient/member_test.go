@@ -140,6 +140,41 @@ func TestAGroupIsToldOfChangesAndChecksBeforeAnyoneElse(t *testing.T) {
 	})
 }
 
+// A Member's call has no Done event, whose beginning the first attempt shares.
+func TestEachAttemptIsTimedWhoeverMakesItAndWhateverEndsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, rec, n := newFake(), &recorder{}, 0
+		f.get = func(context.Context, string) ([]byte, error) {
+			if n++; n%2 == 1 {
+				time.Sleep(time.Second)
+				return nil, errBroken
+			}
+			time.Sleep(2 * time.Second)
+			return nil, nil
+		}
+		cfg := retrying(2)
+		cfg.Timeout, cfg.Observer, cfg.MaxInFlight = -1, rec, 1
+		s := wrap(t, f, cfg)
+		m, err := s.Join("g", Hooks{Name: "called"})
+		require.NoError(t, err)
+		_, err = m.GetRaw(t.Context(), "k")
+		require.NoError(t, err)
+		go func() { _, _ = m.GetRaw(t.Context(), "k") }()
+		synctest.Wait()
+		require.ErrorIs(t, m.SetRaw(t.Context(), "k", nil), ErrBusy)
+		require.NoError(t, s.Breaker().Force(breaker.Open, "test"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.ErrorIs(t, m.SetRaw(t.Context(), "k", nil), breaker.ErrOpen)
+		var took []time.Duration
+		for _, e := range rec.of(KindCall) {
+			require.Equal(t, "called", e.Store)
+			took = append(took, e.Duration)
+		}
+		require.Equal(t, []time.Duration{time.Second, 2 * time.Second, 0, time.Second, 0}, took)
+	})
+}
+
 func TestAGroupIsNotToldOfAHealthThatNobodyKnows(t *testing.T) {
 	s := wrap(t, NoHealth(newFake()), quiet())
 	_, err := s.Join("g", Hooks{Checked: func(time.Time, Check) { t.Error("no verdict, no hook") }})

@@ -78,3 +78,28 @@ func TestACallThatCloseEndedHasTheOutcomeIgnored(t *testing.T) {
 		require.Equal(t, "ignored", rec.of(KindCall)[0].Outcome)
 	})
 }
+
+func TestACallThatIsNotTriedIsToldWithWhyNot(t *testing.T) {
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	rec := &recorder{}
+	cfg := quiet()
+	cfg.Observer = rec
+	s := wrap(t, newFake(), cfg)
+	receipt := Receipt{Store: "of the call before"}
+	ctx := WithReceipt(gone, &receipt)
+	_ = s.Delete(ctx, "k")
+	require.Zero(t, receipt)
+	_ = s.Delete(ctx, "")
+	_ = s.BatchDelete(t.Context(), nil)
+	_ = s.Close()
+	_ = s.Delete(ctx, "k")
+	var told []Class
+	for _, e := range rec.of(KindDone) {
+		require.Zero(t, e.Attempt)
+		require.False(t, e.Ambiguous)
+		told = append(told, e.Class)
+	}
+	require.Equal(t, []Class{Canceled, Invalid, OK, Refused}, told)
+	require.Empty(t, rec.of(KindCall))
+}

@@ -205,6 +205,7 @@ func TestS19_AHealthThatIgnoresItsCtxFailsAtItsTimeAndIsNotAskedTwice(t *testing
 		require.Len(t, probes, 1)
 		require.ErrorIs(t, probes[0].Err, ErrTimeout)
 		require.ErrorIs(t, probes[0].Err, context.DeadlineExceeded)
+		require.EqualError(t, probes[0].Err, "holdfast: no answer to the health check within 2s")
 		require.Equal(t, 2*time.Second, probes[0].Duration)
 		require.True(t, probes[0].Slow)
 		require.Equal(t, 1, s.Status().InFlight, "it was left behind")
@@ -294,6 +295,7 @@ func TestACheckThatCloseCutsShortIsNoEvidence(t *testing.T) {
 		require.Empty(t, rec.of(KindProbe))
 		require.Equal(t, breaker.Closed, s.State())
 		require.True(t, s.Status().LastProbe.Time.IsZero())
+		require.True(t, s.mood().good, "nothing is known against it")
 	})
 }
 
@@ -309,7 +311,7 @@ func TestAStoreThatCannotTellItsHealthIsNotAskedAgainAndStaysUnknown(t *testing.
 		require.Equal(t, Unknown, s.Status().Condition)
 		require.Equal(t, breaker.Closed, s.State())
 		require.ErrorIs(t, s.Status().LastProbe.Err, ErrHealthUnknown)
-		require.ErrorIs(t, s.Health(t.Context()), ErrHealthUnknown)
+		require.Equal(t, ErrHealthUnknown, s.Health(t.Context()), "no *Error: nothing has failed")
 		_, _ = s.GetRaw(t.Context(), "k")
 		require.Equal(t, breaker.Open, s.State())
 		time.Sleep(time.Second + 1)
@@ -387,6 +389,17 @@ func TestTwoFailedCallsMakeTheNextCheckImmediate(t *testing.T) {
 		require.Equal(t, 2, b.checks())
 		require.Equal(t, breaker.Open, s.State(), "doubt that is confirmed")
 		require.NoError(t, s.Close())
+	})
+}
+
+func TestADoubtThatIsSettledByTheTimeTheProberHearsOfItIsNotCheckedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBeats(nil)
+		s := wrap(t, b, steady())
+		time.Sleep(time.Second)
+		s.hurry()
+		synctest.Wait()
+		require.Equal(t, 1, b.checks())
 	})
 }
 
@@ -471,11 +484,23 @@ func TestAnOpeningByCallsShortensTheWaitForTheNextCheck(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		require.GreaterOrEqual(t, b.checks(), 3)
 		require.Equal(t, breaker.HalfOpen, s.State(), "Rise good checks lead there; a good call must close it")
+		require.Equal(t, Degraded, s.Status().Condition)
 		b.set = nil
 		require.NoError(t, s.SetRaw(t.Context(), "k", nil))
 		require.NoError(t, s.SetRaw(t.Context(), "k", nil))
 		require.Equal(t, breaker.Closed, s.State())
 		require.NoError(t, s.Close())
+	})
+}
+
+func TestAnAnswerAtSlowAfterIsNotSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBeats(func(_ context.Context, n int) error { time.Sleep(time.Second + time.Duration(n-1)); return nil })
+		s := wrap(t, b, quiet())
+		require.NoError(t, s.Health(t.Context()))
+		require.False(t, s.Status().LastProbe.Slow)
+		require.NoError(t, s.Health(t.Context()))
+		require.True(t, s.Status().LastProbe.Slow)
 	})
 }
 

@@ -123,23 +123,34 @@ func TestAWriteThatMayHaveBeenAppliedOnceStaysSo(t *testing.T) {
 }
 
 func TestARefusalOfOursOnTheWayLeavesTheStoresOwnWord(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cfg := retrying(3)
-		cfg.Retry.AmbiguousWrites = true
-		f := inTurn(errBroken)
-		var s *Store
-		cfg.Classify = func(error) Class {
-			// Opened between the attempts, after the budget was asked.
-			time.AfterFunc(1, func() { _ = s.Breaker().Force(breaker.Open, "test") })
-			return OK
-		}
-		s = wrap(t, f, cfg)
-		err := s.SetRaw(t.Context(), "k", nil)
-		require.ErrorIs(t, err, ErrAmbiguous)
-		require.ErrorIs(t, err, errBroken)
-		require.NotErrorIs(t, err, breaker.ErrOpen)
-		require.NoError(t, s.Close())
-	})
+	for name, away := range map[string]func(s *Store, f *fake){
+		"its breaker opens": func(s *Store, _ *fake) { _ = s.Breaker().Force(breaker.Open, "test") },
+		"it is busy":        func(s *Store, f *fake) { _ = s.Delete(context.Background(), "k") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := inTurn(errBroken)
+				hour := make(chan struct{})
+				f.del = func(context.Context, string) error { <-hour; return nil }
+				var s *Store
+				cfg := retrying(3)
+				cfg.Retry.AmbiguousWrites, cfg.MaxInFlight = true, 1
+				cfg.Classify = func(error) Class {
+					time.AfterFunc(1, func() { away(s, f) }) // while it waits for the second attempt
+					return OK
+				}
+				s = wrap(t, f, cfg)
+				err := s.SetRaw(t.Context(), "k", nil)
+				close(hour)
+				require.ErrorIs(t, err, ErrAmbiguous)
+				require.ErrorIs(t, err, errBroken)
+				require.NotErrorIs(t, err, breaker.ErrOpen)
+				require.NotErrorIs(t, err, ErrBusy)
+				require.Equal(t, int64(retryReserve), s.budget.left.Load(), "for a retry that was not made")
+				require.NoError(t, s.Close())
+			})
+		})
+	}
 }
 
 func TestS20_DelaysGrowAndAreFullyJittered(t *testing.T) {

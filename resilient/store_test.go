@@ -59,6 +59,10 @@ func TestS32_WrapNamesEveryFaultAtOnce(t *testing.T) {
 	} {
 		require.ErrorContains(t, err, field)
 	}
+	_, err = Wrap(newFake(), Config{Retry: Retry{Budget: math.Inf(1)}, Probe: Probe{Jitter: math.NaN()}})
+	for _, field := range []string{"Config.Retry.Budget", "Config.Probe.Jitter"} {
+		require.ErrorContains(t, err, field)
+	}
 	_, err = Wrap(newFake(), Config{Retry: Retry{Base: -1, Max: -1}, Probe: Probe{DownInterval: -1, MaxDownInterval: -1}})
 	for _, field := range []string{"Config.Retry.Base", "Config.Retry.Max", "Config.Probe.DownInterval", "Config.Probe.MaxDownInterval"} {
 		require.ErrorContains(t, err, field)
@@ -277,6 +281,7 @@ func TestAStoreWithoutANameIsCalledAfterItsBackend(t *testing.T) {
 	inner := wrap(t, f, quiet())
 	for want, kv := range map[string]KVWithHealth{
 		"fake":       f,
+		"store":      struct{ *fake }{f},
 		"namedstore": namedStore{f},
 		"store2":     &Store2[int]{f},
 	} {
@@ -298,6 +303,24 @@ func TestABackendNameLeavesOutTheEndingOfItsPackage(t *testing.T) {
 	} {
 		require.Equal(t, want, shortName(typ), typ)
 	}
+}
+
+// outsider is a decorator that nobody wrote for Holdfast.
+type outsider struct {
+	KVWithHealth
+	inside KV
+}
+
+func (o outsider) Unwrap() KV { return o.inside }
+
+func TestRootLooksThroughEveryKindOfDecorator(t *testing.T) {
+	f := newFake()
+	require.Same(t, f, KeepOpen(f).(interface{ Unwrap() KVWithHealth }).Unwrap())
+	require.Same(t, f, Root(outsider{inside: NoHealth(f)}))
+	require.Same(t, f, Root(wrap(t, outsider{f, Detach(f, 0)}, quiet())))
+	hung := Detach(f, 0)
+	require.NotNil(t, leftoverOf(outsider{inside: hung}))
+	require.Nil(t, leftoverOf(outsider{inside: KeepOpen(f)}))
 }
 
 func TestAStoreCanWrapAStore(t *testing.T) {
