@@ -219,6 +219,7 @@ func TestAClosedBreakerStaysAsItIsAndHoldsNothingUp(t *testing.T) {
 			require.ErrorIs(t, b.Force(Open, ""), errEnded)
 			require.Equal(t, state, b.State())
 			require.False(t, b.InDoubt())
+			require.False(t, b.Status().Doubt)
 			require.Len(t, rec.all(), told)
 		}
 	})

@@ -44,6 +44,5 @@ func (m *machine) settle(id uint64, o Outcome, err error, now time.Time) {
 // endLease ends the oldest lease: its call hangs, or its Permit is lost, and
 // either way the trial has failed.
 func (m *machine) endLease(now time.Time) {
-	m.trials.book(false)
 	m.open(true, "trial call outlived its lease", errLease, now)
 }

@@ -123,11 +123,11 @@ func (m *machine) call(good bool, err error, now time.Time) {
 
 // trial books a call that ended while half-open.
 func (m *machine) trial(good bool, err error, now time.Time) {
-	m.trials.book(good)
 	if !good {
 		m.open(true, "trial call failed", err, now)
 		return
 	}
+	m.trials.book(true)
 	m.closeIfProven(now)
 }
 
