@@ -59,7 +59,8 @@ func (n *narrower) Unwrap() error { return n.wider }
 
 // Error is a call that a Store did not answer. It matches ErrUnavailable,
 // ErrRefused and ErrAmbiguous as its class and operation say, and unwraps to
-// what the store returned. It holds no key, no value and no DSN.
+// what the store returned. It holds no key, no value and no DSN, unless a store
+// of somebody else's has put one into the text of Err.
 type Error struct {
 	Op       Op
 	Store    string // Config.Name
