@@ -70,9 +70,10 @@
 //   - panics: of the wrapped store, contained.
 //   - health_check_duration: outcome is ok, slow, unknown (the store cannot
 //     tell), rejected, timeout or error.
-//   - failovers: the group tries another member first. direction is failback
-//     if that is a more wanted one that can serve, else failover. reason is
-//     automatic, manual or drain.
+//   - failovers: the group tries another member first. failover_to is none if
+//     that is away too, and nobody serves. direction is failback if it is a more
+//     wanted one that can serve, else failover. reason is automatic, manual or
+//     drain.
 //   - journal_appends: writes that came to be owed to the member, by call and
 //     member. journal_replays: those handed back (applied), and the passes of
 //     hand-back that the member stopped (failed): after it had taken some, and

@@ -118,6 +118,8 @@ func TestEachEventIsCountedWhereItBelongs(t *testing.T) {
 			map[string]entry{"holdfast.failovers g,a,b,failover,automatic": once}},
 		{"a way back", event{Kind: resilient.KindSwitch, Group: "g", From: "b", To: "a", Back: true, Reason: "failback by the operator"},
 			map[string]entry{"holdfast.failovers g,b,a,failback,manual": once}},
+		{"a switch to a member that is away too", event{Kind: resilient.KindSwitch, Group: "g", From: "b", To: "a", Nobody: true, Reason: "a call timed out"},
+			map[string]entry{"holdfast.failovers g,b,none,failover,automatic": once}},
 		{"nobody left", event{Kind: resilient.KindSwitch, Group: "g", From: "b", Reason: "drained by the operator"},
 			map[string]entry{"holdfast.failovers g,b,none,failover,drain": once}},
 		{"an owed batch", event{Kind: resilient.KindOwed, Group: "g", Store: "a", Count: 4, Duration: time.Second},

@@ -122,8 +122,11 @@ func (m *Meter) switched(ctx context.Context, e *resilient.Event) {
 	if e.Back {
 		direction = directionBack
 	}
-	m.maker.Counter(Failovers, label(e.Group), label(orNobody(e.From)), label(orNobody(e.To)),
-		direction, switchReason(e.Reason)).Add(ctx, 1)
+	to := orNobody(e.To)
+	if e.Nobody {
+		to = nobody
+	}
+	m.maker.Counter(Failovers, label(e.Group), label(orNobody(e.From)), label(to), direction, switchReason(e.Reason)).Add(ctx, 1)
 }
 
 // handedBack counts what a pass of hand-back did.
