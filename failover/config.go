@@ -63,8 +63,8 @@ type Config struct {
 	// something else keeps it so. A miss on any of them is then ErrNotFound;
 	// otherwise a miss on any but the first is ErrUncertain until Rebuild has
 	// filled it. With Handoff it is an error. In Mirror with a durable Journal it
-	// holds until a process dies without Close: from then on it is as if it had
-	// been left out, until Rebuild.
+	// holds until a process dies, or its Close cuts a write short: from the next
+	// New on it is as if it had been left out, until Rebuild.
 	Complete bool
 	// Straggle is how much longer than the active member a Mirror write waits
 	// for the others before they are owed; 0 = 20ms, negative = not at all.
