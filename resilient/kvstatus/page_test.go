@@ -195,6 +195,14 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+func TestAKindThatIsTheNameIsNotSaidTwice(t *testing.T) {
+	p := New(Config{})
+	p.Watch(says(resilient.Status{Name: "failover", Kind: "failover"}), says(resilient.Status{Name: "orders", Kind: "failover"}))
+	page := get(t, p, "/").Body.String()
+	require.Contains(t, page, `<h2>failover <span`)
+	require.Contains(t, page, `<h2>orders <small>failover</small> <span`)
+}
+
 func TestSeveralStoresAreSummedUpByTheWorst(t *testing.T) {
 	p := New(Config{})
 	p.Watch(says(groupStatus(time.Now())), says(resilient.Status{Name: "redis", Condition: resilient.Down}), nil,
