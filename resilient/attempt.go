@@ -25,7 +25,7 @@ type attempt struct {
 	outcome  breaker.Outcome
 	refusal  refusal // why it was not made
 	returned bool    // from the call; else it panicked or ended its goroutine
-	sent     bool    // it may have reached the store, which did not say that it was refused
+	sent     bool    // if Canceled: the store had got it, and did not say that it refused it
 	hung     bool    // it used up the time it had
 }
 
@@ -142,7 +142,7 @@ func (a *attempt) end(ctx context.Context, permit breaker.Permit) {
 
 // unwound is the judgement on a call that did not return.
 func (a *attempt) unwound(panicked any) {
-	a.class, a.outcome, a.sent = Failed, breaker.Failure, true
+	a.class, a.outcome = Failed, breaker.Failure
 	if panicked != nil {
 		a.err = &PanicError{Value: panicked}
 	} else {

@@ -171,6 +171,21 @@ func TestABatchByKeyEndsWithItsCtx(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, err, ErrAmbiguous)
 	require.Equal(t, 1, f.count(OpSet))
+	var e *Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, Canceled, e.Class)
+
+	ctx, cancel = context.WithCancel(t.Context())
+	f.set = func(_ context.Context, key string, _ []byte) error {
+		if key == "b" {
+			cancel()
+			return errRefusedByIt
+		}
+		return nil
+	}
+	err = s.BatchSetRaw(ctx, map[string][]byte{"a": nil, "b": nil})
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, ErrAmbiguous, "a was written, though b was refused")
 
 	ctx, cancel = context.WithCancel(t.Context())
 	f.get = func(context.Context, string) ([]byte, error) { cancel(); return nil, nil }

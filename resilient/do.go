@@ -73,12 +73,10 @@ func (s *Store) settle(ctx context.Context, a *attempt, call func(context.Contex
 }
 
 // tellDone gives the observer the one Done event of a call, whose last attempt
-// is a. What was done since that ended is the observer's own doing.
+// is a. What was done since that ended is the observer's own doing; a call that
+// was not tried took no time.
 func (s *Store) tellDone(ctx context.Context, a *attempt, began time.Time, err error) {
 	now := a.clock
-	if a.number == 0 {
-		now = time.Now()
-	}
 	if err == nil && a.err != nil { // the call ended the goroutine, and returned nothing
 		err = s.answer(ctx, a)
 	}

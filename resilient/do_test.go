@@ -254,6 +254,22 @@ func TestOurTimeoutIsTheStoresFailure(t *testing.T) {
 	})
 }
 
+func TestAWriteThatTheStoreRefusedAtOurTimeoutIsNotAmbiguous(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.set = func(ctx context.Context, _ string, _ []byte) error {
+			_ = hangs(ctx)
+			return fmt.Errorf("pool: %w", ErrRefused)
+		}
+		s := wrap(t, f, counts())
+		err := s.SetRaw(t.Context(), "k", nil)
+		require.ErrorIs(t, err, ErrTimeout)
+		require.ErrorIs(t, err, ErrRefused)
+		require.NotErrorIs(t, err, ErrAmbiguous)
+		require.Equal(t, breaker.Open, s.State(), "it hung all the same")
+	})
+}
+
 func TestADeadlineOfAnotherLayerOfOursIsTheStoresFailureToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()

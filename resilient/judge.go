@@ -61,7 +61,7 @@ func (a *attempt) missed() {
 func (a *attempt) ownRefusal() {
 	a.outcome = breaker.Ignored
 	if a.op.Writes() && errors.Is(a.err, ErrClosed) {
-		a.class, a.sent = Failed, true
+		a.class = Failed
 	}
 	a.partial()
 }

@@ -447,6 +447,12 @@ func TestACallerThatLeavesEarlyRaisesNoDoubt(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, 1, b.checks())
 		require.False(t, s.breaker.InDoubt())
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second) // SlowAfter
+		defer cancel()
+		_, err = s.GetRaw(ctx, "k")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		synctest.Wait()
+		require.Equal(t, 2, b.checks(), "late enough")
 		require.NoError(t, s.Close())
 	})
 }

@@ -31,7 +31,7 @@ func (s *Store) again(ctx context.Context, a *attempt, call func(context.Context
 			return // what the store itself said last is the better answer
 		}
 		if before.uncertain() && a.err != nil && !a.uncertain() {
-			a.class, a.sent, a.err = Failed, true, &maybeApplied{a.err}
+			a.class, a.err = Failed, &maybeApplied{a.err}
 		}
 		if a.err == nil || a.class == Missing {
 			s.budget.earn()

@@ -153,6 +153,29 @@ func TestARefusalOfOursOnTheWayLeavesTheStoresOwnWord(t *testing.T) {
 	}
 }
 
+func TestDoneTellsTheWaitForAnAttemptThatWasNotMadeAndNotTheObserversTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := &recorder{}
+		cfg := retrying(2)
+		cfg.Retry.Base, cfg.Retry.Max = 1e6*time.Hour, 1e6*time.Hour
+		cfg.Observer = Tee(rec, observer(func(_ context.Context, e Event) {
+			if e.Op == OpSet {
+				time.Sleep(time.Hour)
+			}
+		}))
+		s := wrap(t, answers(errRefusedByIt), cfg)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Minute, cancel)
+		_, err := s.GetRaw(ctx, "k")
+		require.ErrorIs(t, err, context.Canceled)
+		cfg.Retry = Retry{}
+		s = wrap(t, answers(errRefusedByIt), cfg)
+		require.Error(t, s.SetRaw(t.Context(), "k", nil))
+		dones := rec.of(KindDone)
+		require.Equal(t, []time.Duration{time.Minute, 0}, []time.Duration{dones[0].Duration, dones[1].Duration})
+	})
+}
+
 func TestS20_DelaysGrowAndAreFullyJittered(t *testing.T) {
 	r := Retry{Base: 10 * time.Millisecond, Max: 100 * time.Millisecond}.withDefaults()
 	ceilings := []time.Duration{10, 20, 40, 80, 100, 100}
