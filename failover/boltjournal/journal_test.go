@@ -2,6 +2,7 @@ package boltjournal
 
 import (
 	"bytes"
+	"math"
 	"testing"
 	"time"
 
@@ -179,7 +180,7 @@ func TestBoundsThatAreLoweredRefuseOnlyWhatIsNew(t *testing.T) {
 
 func TestBoundsCanBeTurnedOff(t *testing.T) {
 	j, _ := open(t, newPath(t), Config{MaxKeys: -1, MaxBytes: -1})
-	require.NoError(t, j.Reserve(1<<40, 1<<60))
+	require.NoError(t, j.Reserve(math.MaxInt, math.MaxInt64))
 }
 
 func TestTheDefaultBoundsAreAMillionKeysAndAGibibyte(t *testing.T) {
