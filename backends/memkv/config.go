@@ -3,6 +3,7 @@ package memkv
 import (
 	"errors"
 	"fmt"
+	"math"
 )
 
 // maxKey is the longest key of the contract, in bytes.
@@ -31,7 +32,7 @@ func (c Config) withDefaults() Config {
 		c.MaxKey = maxKey
 	}
 	if c.MaxValue == 0 && c.MaxBytes > 0 {
-		c.MaxValue = int(c.MaxBytes) - c.MaxKey
+		c.MaxValue = int(min(c.MaxBytes-int64(c.MaxKey), math.MaxInt))
 	}
 	return c
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -176,4 +177,10 @@ func TestRegression_TheErrorOfABatchWithAnEmptyKeyWasAMatterOfLuck(t *testing.T)
 		err := m.BatchSetRaw(t.Context(), map[string][]byte{"": nil, "\x00": nil, "large": make([]byte, 2)})
 		require.ErrorIs(t, err, resilient.ErrEmptyKey)
 	}
+}
+
+// Where an int has 32 bits the bound may be larger than any value.
+func TestRegression_ABoundOfFourGibibytesWasAFault(t *testing.T) {
+	m := open(t, Config{MaxBytes: 4 << 30})
+	require.EqualValues(t, min(int64(4<<30-512), math.MaxInt), m.Limits().MaxValue)
 }
