@@ -84,6 +84,16 @@ func TestTheAgeOfAnEntryIsWhatTheClockSaysThatSaysMore(t *testing.T) {
 	})
 }
 
+func TestAnEntryOfAnotherLifeMustBeNewerThanTheLastWrite(t *testing.T) {
+	c := &Cached{cfg: CacheConfig{MaxStale: time.Minute}, life: 1}
+	s, at := &cacheStripe{}, time.Now().UnixNano()
+	for floorAt, want := range map[int64]bool{at - 1: true, at: false, at + 1: false} {
+		s.floorAt = floorAt
+		_, _, fit := c.judge(s, 0, cacheEntry{storedAt: at, life: 2})
+		require.Equal(t, want, fit, floorAt-at)
+	}
+}
+
 func FuzzOpenEnvelope(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key string, value []byte, storedAt int64, life uint64) {
 		if e, ok := openEnvelope(key, value); ok { // anything at all: no panic

@@ -66,20 +66,21 @@ var (
 // key of a batch that is not cached fails the whole batch.
 //
 // A process never reads a value through WithCache that is older than its own
-// last acknowledged write of the key, whatever kv and cache do: a key is not
-// served from the cache from before its write is sent until the cache has the
-// new value, and not at all where a write may have been applied or the cache
-// failed, until the next read of kv. A value's age counts from before kv was
-// asked for it. A miss in kv removes what is cached.
+// last acknowledged write of the key, whatever kv does and however cache fails: a
+// key is not served from the cache from before its write is sent until the cache
+// has the new value, and not at all where a write may have been applied or the
+// cache failed, until the next read of kv has filled it. A value's age counts
+// from before kv was asked for it. A miss in kv removes what is cached.
 //
 // kv should be a *resilient.Store or a *KV: something has to end calls that
 // hang before the store can be called unavailable, and before the caller's ctx
 // does. Put WithCache around a group, not a Cached into one, which would take a
 // stale answer for the member's own. cache may be any store that keeps or loses
 // what it has acknowledged; memkv with MaxBytes suits, and one on disk keeps its
-// answers over a restart. It holds every value that is read or written, in the
-// clear, and should be used for nothing else. Processes may share one if their
-// clocks agree.
+// answers over a restart. One that has come back with values which it had
+// replaced, from a snapshot or a replica that lagged, is to be emptied first. It
+// holds every value that is read or written, in the clear, and should be used for
+// nothing else. Processes may share one if their clocks agree.
 //
 // The cache never delays or fails a call of a kv that works. It is filled in the
 // background, of which the caller sees a copy of the value being made, by at most
