@@ -249,7 +249,7 @@ func decodeHead(b []byte) (h head, err error) {
 		return head{}, errShort
 	}
 	if v := binary.LittleEndian.Uint16(b); v != format {
-		return head{}, fmt.Errorf("its format is %d, this version reads %d", v, format)
+		return head{}, fmt.Errorf("%w: its format is %d, this version reads %d", errVersion, v, format)
 	}
 	h.clean = b[2] == 1
 	b = b[3:]

@@ -38,9 +38,9 @@ type journal struct {
 // Open claims the journal in the file at path and reads it; nothing is written
 // before a group opens it in turn, and it is made if it is not there. It
 // refuses symbolic links, directories and every other file that is not a
-// journal, a damaged one with an error that matches ErrDamaged. It fails
-// within Config.LockTimeout while somebody else has the journal open. All
-// errors name the file.
+// journal, one that a later version has written, and a damaged one with an
+// error that matches ErrDamaged. It fails within Config.LockTimeout while
+// somebody else has the journal open. All errors name the file.
 //
 // The group that is given the journal closes it; where failover.New fails, its
 // caller may, whoever has closed it before. Its methods are safe for concurrent

@@ -215,19 +215,6 @@ func TestOpenReportsAPathThatCannotBe(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-func TestAJournalOfALaterFormatIsRefused(t *testing.T) {
-	j, _ := open(t, newPath(t), Config{})
-	require.NoError(t, j.Put(set("k", "v", 1)))
-	later := j.w.mu.c.head().encode()
-	later[4]++
-	later = sealedAgain(headKey, later)
-	require.NoError(t, j.w.f.update(func(tx *bbolt.Tx) error { return tx.Bucket(headBucket).Put(headKey, later) }))
-	drop(t, j)
-	_, err := Open(j.path, Config{})
-	require.ErrorContains(t, err, "format is 2")
-	require.ErrorContains(t, err, j.path)
-}
-
 func TestWhatADyingProcessHasBegunIsInNobodysWay(t *testing.T) {
 	j, _ := open(t, newPath(t), Config{})
 	require.NoError(t, j.Put(set("k", "v", 1)))

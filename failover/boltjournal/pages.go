@@ -92,7 +92,7 @@ func readMeta(r io.ReaderAt, id uint64, at int64) (meta, error) {
 	case native.Uint64(m[metaSize-8:]) != sum.Sum64(), native.Uint64(b[:]) != id, native.Uint16(b[8:]) != metaPage:
 		return meta{}, fmt.Errorf("meta page %d is damaged", id)
 	case native.Uint32(m[4:]) != boltVersion:
-		return meta{}, fmt.Errorf("its bbolt format is %d, this version reads %d", native.Uint32(m[4:]), boltVersion)
+		return meta{}, fmt.Errorf("%w: its bbolt format is %d, this version reads %d", errVersion, native.Uint32(m[4:]), boltVersion)
 	}
 	// magic, version, pageSize, flags, root bucket (page, sequence), freelist,
 	// end, txid, checksum.

@@ -11,8 +11,13 @@ import (
 // Nothing of it is used then: what is missing could be an acknowledged write.
 var ErrDamaged = errors.New("boltjournal: the journal is damaged")
 
-// errForeign says that a file is whole but no journal.
-var errForeign = errors.New("it is a bbolt file of something else")
+var (
+	// errForeign says that a file is whole but no journal.
+	errForeign = errors.New("it is a bbolt file of something else")
+	// errVersion says that a file is whole, and that a version which writes
+	// another format can read it.
+	errVersion = errors.New("another version has written it")
+)
 
 // readFile is read for a file that is locked.
 func readFile(f *os.File) (*contents, error) {
@@ -57,7 +62,7 @@ func read(r io.ReaderAt, length int64) (*contents, error) {
 // damaged makes err match ErrDamaged unless it says something else.
 func damaged(err error) error {
 	var sys *os.PathError
-	if errors.Is(err, errNotBolt) || errors.Is(err, errForeign) || errors.As(err, &sys) {
+	if errors.Is(err, errNotBolt) || errors.Is(err, errForeign) || errors.Is(err, errVersion) || errors.As(err, &sys) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrDamaged, err)
