@@ -156,7 +156,7 @@ func (w *writer) run() {
 
 // gather waits for companions if the last commit had some.
 func (w *writer) gather() {
-	want := min(w.gathered, maxGroup)
+	want := w.gathered
 	if !w.expect(want) {
 		return
 	}
