@@ -15,6 +15,17 @@ import (
 	"github.com/holdfastkv/holdfast/resilient/kvtest"
 )
 
+func TestWhatIsTooOldIsLookedForOnce(t *testing.T) {
+	inCacheRig(t, failover.CacheConfig{MaxStale: time.Second}, func(r *cacheRig) {
+		r.set("k", "v")
+		time.Sleep(time.Minute)
+		r.store.Down()
+		before := r.cache.Calls()
+		r.gone("k")
+		require.Equal(t, before+1, r.cache.Calls())
+	})
+}
+
 func TestOnlyAnOutageIsAnsweredFromTheCache(t *testing.T) {
 	for name, c := range map[string]struct {
 		err   error
@@ -215,7 +226,7 @@ func TestABatchIsServedIfEveryKeyIsCached(t *testing.T) {
 		time.Sleep(time.Second)
 
 		var receipt resilient.Receipt
-		values, err := r.kv.BatchGetRaw(resilient.WithReceipt(r.ctx, &receipt), []string{"b", "a", "empty", "a"})
+		values, err := r.kv.BatchGetRaw(resilient.WithReceipt(r.ctx, &receipt), []string{"a", "empty", "a", "b"})
 		require.NoError(t, err)
 		require.Equal(t, map[string][]byte{"a": []byte("1"), "b": []byte("2"), "empty": {}}, values)
 		require.Equal(t, resilient.Receipt{Store: "mem", Stale: true, Age: 2 * time.Second}, receipt)
