@@ -70,8 +70,8 @@ func (s *soaked) connections() int { return s.clients + 4 + 1 }
 
 // boltThenBolt is a group of two stores in files of this process, whose primary
 // refuses, hangs and fails writes by turns. The writes that hung are applied when
-// it is back. Badger would not do: with the cache that badgerkv gives it, it takes
-// tens of MiB more from time to time, and nothing smaller would show.
+// it is back. Badger would not do: it takes 60 MiB more whenever a memtable is
+// full, for some seconds, and nothing smaller would show.
 func boltThenBolt(t *testing.T) *soaked {
 	places := newPlaces(t, "bolt", "bolt")
 	s := &soaked{writes: failover.MirrorStrict, places: places}
