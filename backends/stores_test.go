@@ -57,7 +57,9 @@ func startPlace(tb testing.TB, kind string, begin func(server) *servertest.Serve
 	p := &place{name: kind}
 	switch kind {
 	case "bolt":
-		p.where = inMemoryFolder(tb)
+		// A disk that is busy with other tests must not slow down the one member
+		// that is always well.
+		p.where = servertest.InMemoryFolder(tb)
 	case "redis":
 		p.server = begin(servertest.Redis)
 		p.where = "redis://" + p.server.Addr()
@@ -78,18 +80,6 @@ func startPlace(tb testing.TB, kind string, begin func(server) *servertest.Serve
 		p.where = servertest.FerretDBURI(p.server)
 	}
 	return p
-}
-
-// inMemoryFolder returns a folder that no disk can stall, where the system has
-// one: a disk that is busy with other tests must not slow down the one member
-// that is always well.
-func inMemoryFolder(tb testing.TB) string {
-	dir, err := os.MkdirTemp("/dev/shm", "holdfast")
-	if err != nil {
-		return tb.TempDir()
-	}
-	tb.Cleanup(func() { require.NoError(tb, os.RemoveAll(dir)) })
-	return dir
 }
 
 // openAt opens the store with that namespace at a place.

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfastkv/holdfast/backends/badgerkv"
+	"github.com/holdfastkv/holdfast/internal/servertest"
 	"github.com/holdfastkv/holdfast/resilient"
 	"github.com/holdfastkv/holdfast/resilient/kvtest"
 )
@@ -22,7 +23,7 @@ func TestAnOpenedStoreObeysTheContract(t *testing.T) {
 	kvtest.Run(t, kvtest.Harness{
 		Reopen: reopen,
 		Open: func(tb testing.TB) resilient.KVWithHealth {
-			dir = filepath.Join(tb.TempDir(), "store")
+			dir = filepath.Join(servertest.InMemoryFolder(tb), "store")
 			return reopen(tb)
 		},
 	})

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/holdfastkv/holdfast/backends/boltkv"
+	"github.com/holdfastkv/holdfast/internal/servertest"
 	"github.com/holdfastkv/holdfast/resilient"
 	"github.com/holdfastkv/holdfast/resilient/kvtest"
 )
@@ -23,7 +24,7 @@ func TestAnOpenedStoreObeysTheContract(t *testing.T) {
 		Atomic: true,
 		Reopen: reopen,
 		Open: func(tb testing.TB) resilient.KVWithHealth {
-			path = filepath.Join(tb.TempDir(), "store.db")
+			path = filepath.Join(servertest.InMemoryFolder(tb), "store.db")
 			return reopen(tb)
 		},
 	})

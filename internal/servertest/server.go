@@ -91,6 +91,16 @@ func InMemory(tb testing.TB, start func(tb testing.TB, settings ...string) *Serv
 // forgetful is a test whose servers have their folders in memory.
 type forgetful struct{ testing.TB }
 
+// InMemoryFolder returns a new folder in memory, for a store that has its files
+// in this process. Without room there it is one of testing's.
+func InMemoryFolder(tb testing.TB) string {
+	tb.Helper()
+	if memoryFolder() == "" {
+		return tb.TempDir()
+	}
+	return folder(forgetful{tb}, "")
+}
+
 // folder returns a new folder that who may enter. testing's own ones are closed
 // to other users.
 func folder(tb testing.TB, who string) string {
