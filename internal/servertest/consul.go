@@ -24,7 +24,7 @@ const ConsulToken = "5f2c7f3e-7c7e-4d6a-9d0c-0123456789ab"
 // `limits { http_max_conns_per_client = 3 }`.
 func Consul(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
-	return startConsul(tb, freePort(tb), "", append([]string{"bootstrap_expect = 1"}, settings...), consulLeads(""))
+	return start(tb, consulSpec(tb, 0, "", append([]string{"bootstrap_expect = 1"}, settings...), consulLeads("")))
 }
 
 // ConsulWithACL starts a server that lets nobody do anything without a token.
@@ -32,14 +32,14 @@ func Consul(tb testing.TB, settings ...string) *Server {
 func ConsulWithACL(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
 	acl := fmt.Sprintf(`acl { enabled = true, default_policy = "deny", tokens { initial_management = %q } }`, ConsulToken)
-	return startConsul(tb, freePort(tb), "", append([]string{"bootstrap_expect = 1", acl}, settings...), consulLeads(ConsulToken))
+	return start(tb, consulSpec(tb, 0, "", append([]string{"bootstrap_expect = 1", acl}, settings...), consulLeads(ConsulToken)))
 }
 
 // ConsulWithoutLeader starts a server that waits for a second one before they
 // elect a leader, and that never finds it.
 func ConsulWithoutLeader(tb testing.TB) *Server {
 	tb.Helper()
-	return startConsul(tb, freePort(tb), "", []string{"bootstrap_expect = 2"}, consulAnswers)
+	return start(tb, consulSpec(tb, 0, "", []string{"bootstrap_expect = 2"}, consulAnswers))
 }
 
 // ConsulCluster starts three servers that elect a leader, and waits until each
@@ -59,7 +59,7 @@ func ConsulCluster(tb testing.TB) []*Server {
 	}
 	servers := make([]*Server, len(gossip))
 	for i := range servers {
-		servers[i] = startConsul(tb, gossip[i], "node"+strconv.Itoa(i), settings, consulAnswers)
+		servers[i] = start(tb, consulSpec(tb, gossip[i], "node"+strconv.Itoa(i), settings, consulAnswers))
 	}
 	for _, s := range servers {
 		AwaitConsul(s)
@@ -85,16 +85,24 @@ func AwaitConsul(s *Server) {
 	}
 }
 
-func startConsul(tb testing.TB, gossip int, node string, settings []string, ready func(context.Context, string) error) *Server {
+// consulSpec says how a server is started. gossip is the port that the others of
+// a cluster know it by; 0 = it has none, and takes a free one.
+func consulSpec(tb testing.TB, gossip int, node string, settings []string, ready func(context.Context, string) error) spec {
 	tb.Helper()
-	rpc := freePort(tb)
-	return start(tb, spec{
+	lastPort, serf, rpc := 0, gossip, 0
+	return spec{
 		name:    "consul",
 		program: consul.find(tb),
 		args: func(dir string, port int) []string {
+			if port != lastPort { // not the same server once more
+				lastPort, rpc = port, freePort(tb)
+				if gossip == 0 {
+					serf = freePort(tb)
+				}
+			}
 			args := []string{
 				"agent", "-server", "-data-dir", dir, "-bind", "127.0.0.1", "-client", "127.0.0.1",
-				"-http-port", strconv.Itoa(port), "-serf-lan-port", strconv.Itoa(gossip), "-server-port", strconv.Itoa(rpc),
+				"-http-port", strconv.Itoa(port), "-serf-lan-port", strconv.Itoa(serf), "-server-port", strconv.Itoa(rpc),
 				"-serf-wan-port", "-1", "-dns-port", "-1", "-grpc-port", "-1", "-grpc-tls-port", "-1",
 				"-disable-host-node-id", "-log-level", "err",
 				"-hcl", "disable_update_check = true",
@@ -110,7 +118,7 @@ func startConsul(tb testing.TB, gossip int, node string, settings []string, read
 		},
 		ready: ready,
 		stop:  syscall.SIGTERM,
-	})
+	}
 }
 
 // consulLeads waits for a consistent read: there is a leader, and a majority

@@ -2,7 +2,9 @@ package servertest
 
 import (
 	"io"
+	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,4 +53,24 @@ func TestAConsulClusterGoesOnWithoutOneServer(t *testing.T) {
 func TestAConsulWithACLAsksForAToken(t *testing.T) {
 	status, _ := kv(t, ConsulWithACL(t), http.MethodGet, "", "")
 	require.Equal(t, http.StatusForbidden, status)
+}
+
+func TestRegression_AConsulDidNotStartWhenSomebodyTookAPortThatItHadChosen(t *testing.T) {
+	for _, flag := range []string{"-serf-lan-port", "-server-port"} {
+		s := consulSpec(t, 0, "", []string{"bootstrap_expect = 1"}, consulLeads(""))
+		args, tries := s.args, 0
+		s.args = func(dir string, port int) []string {
+			all := args(dir, port)
+			if tries++; tries == 1 {
+				l, err := net.Listen("tcp", "127.0.0.1:"+all[slices.Index(all, flag)+1])
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, l.Close()) })
+			}
+			return all
+		}
+		server := start(t, s)
+		require.Equal(t, 2, tries, flag)
+		_, answer := kv(t, server, http.MethodPut, "", "value")
+		require.Equal(t, "true", answer)
+	}
 }
