@@ -2,6 +2,15 @@ package mongokv
 
 import "github.com/holdfastkv/holdfast/resilient"
 
+// Codes that the code looks for.
+const (
+	badValue      = 2
+	failedToParse = 9
+	unauthorized  = 13
+	atlasError    = 8000
+	duplicateKey  = 11000
+)
+
 // classes are those of the server's error codes. Names are as in MongoDB's own
 // list (error_codes.yml). A code that is not here is unknown, and what it says
 // about a write is that it may have been applied.
@@ -17,9 +26,9 @@ var classes = map[int]resilient.Class{
 
 	// The user has no right to the collection, or is not known: it is all of
 	// the store that is out of reach, not one key.
-	13:   resilient.Refused, // Unauthorized
-	18:   resilient.Refused, // AuthenticationFailed
-	8000: resilient.Refused, // AtlasError
+	unauthorized: resilient.Refused, // Unauthorized
+	18:           resilient.Refused, // AuthenticationFailed
+	atlasError:   resilient.Refused, // AtlasError
 
 	// Interrupted, at any point: a write may have been applied.
 	189:   resilient.Failed, // PrimarySteppedDown
@@ -40,11 +49,11 @@ var classes = map[int]resilient.Class{
 	duplicateKey: resilient.Conflict, // DuplicateKey: see set
 
 	// The command itself is wrong.
-	10334: resilient.Invalid, // BSONObjectTooLarge
-	17280: resilient.Invalid, // KeyTooLong
-	121:   resilient.Invalid, // DocumentValidationFailure
-	2:     resilient.Invalid, // BadValue
-	9:     resilient.Invalid, // FailedToParse
-	14:    resilient.Invalid, // TypeMismatch
-	73:    resilient.Invalid, // InvalidNamespace
+	10334:         resilient.Invalid, // BSONObjectTooLarge
+	17280:         resilient.Invalid, // KeyTooLong
+	121:           resilient.Invalid, // DocumentValidationFailure
+	badValue:      resilient.Invalid, // BadValue
+	failedToParse: resilient.Invalid, // FailedToParse
+	14:            resilient.Invalid, // TypeMismatch
+	73:            resilient.Invalid, // InvalidNamespace
 }

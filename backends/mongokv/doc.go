@@ -9,8 +9,10 @@
 // Every key is a document {_id: key, v: value} of the collection
 // Config.Namespace in the database Config.Database; _id is a string and v
 // binary. MongoDB makes both names with the first write. Strings compare by
-// their bytes unless the collection was made with a collation of its own, which
-// it must not be. Documents with another _id are left alone; one whose v is not
+// their bytes unless the collection was made with a collation of its own: then,
+// and if it is capped, every call is refused. The first call asks
+// (listCollections), and later ones do until the collection is there; where the
+// server does not tell this user, nothing is refused. Documents with another _id are left alone; one whose v is not
 // binary is an error to read (resilient.Invalid) and is replaced by a write.
 // With Config.Canary there is one document more, whose _id begins with a control
 // character.

@@ -39,6 +39,10 @@ func (k *KV) Classify(err error) resilient.Class {
 
 // classOf returns what the driver's error means; OK = don't know.
 func classOf(err error) resilient.Class {
+	var u *unmet
+	if errors.As(err, &u) {
+		return resilient.Refused
+	}
 	if errors.Is(err, errNotBinary) || errors.Is(err, resilient.ErrValueTooLarge) {
 		return resilient.Invalid
 	}
@@ -108,11 +112,14 @@ func (h *hidden) Unwrap() error { return h.err }
 // server's codes and their names.
 func describe(err error) string {
 	var (
+		early   *unmet
 		command mongo.CommandError
 		failed  mongo.WriteException
 	)
 	switch {
-	case errors.Is(err, errNotBinary), errors.Is(err, errAnswer):
+	case errors.As(err, &early):
+		return early.Error()
+	case errors.Is(err, errNotBinary), errors.Is(err, errAnswer), errors.Is(err, errCollation), errors.Is(err, errCapped):
 		return err.Error()
 	case errors.As(err, &failed):
 		return describeWrite(failed)

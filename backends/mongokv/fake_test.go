@@ -23,6 +23,9 @@ type fake struct {
 	// answer returns the answer to any other command; nil = the connection is
 	// closed instead.
 	answer func(name string, command bson.Raw) bson.D
+	// list returns the answer to listCollections; nil = the collection is there,
+	// and plain.
+	list func(command bson.Raw) bson.D
 
 	all sync.WaitGroup
 	mu  struct {
@@ -166,6 +169,11 @@ func (f *fake) reply(name string, command bson.Raw) bson.D {
 			}
 		}
 		return answer
+	case "listcollections":
+		if f.list != nil {
+			return f.list(command)
+		}
+		return made(bson.D{})
 	case "endsessions", "killcursors":
 		return fine
 	}
@@ -181,6 +189,16 @@ func commandName(command bson.Raw) string {
 		return ""
 	}
 	return first.Key()
+}
+
+// made is the answer to listCollections if the collection was made with options.
+func made(options bson.D) bson.D {
+	return bson.D{selfVersion, {Key: "ok", Value: 1}, {Key: "cursor", Value: bson.D{
+		{Key: "id", Value: int64(0)}, {Key: "ns", Value: defaultName + ".$cmd.listCollections"},
+		{Key: "firstBatch", Value: bson.A{bson.D{
+			{Key: "name", Value: defaultName}, {Key: "type", Value: "collection"}, {Key: "options", Value: options},
+		}}},
+	}}}
 }
 
 // primary is the hello of a replica set's primary, which has sessions.

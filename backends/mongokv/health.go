@@ -23,9 +23,9 @@ var errReadOnly = errors.New("the server is not a primary that can be written to
 // collection, and is answered when a majority of the servers has acknowledged
 // it, but changes nothing. With Config.Canary the document is written instead.
 //
-// These are two round trips, whatever is stored. The second proves what the
-// first claims; the first is what a server says that can be read but not
-// written, or is about to stop.
+// These are two round trips, whatever is stored, and one more for the first
+// contact. The second proves what the first claims; the first is what a server
+// says that can be read but not written, or is about to stop.
 func (k *KV) Health(ctx context.Context) error {
 	ctx, leave, err := k.enter(ctx)
 	if err != nil {

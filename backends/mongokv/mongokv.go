@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -25,6 +26,7 @@ type KV struct {
 	owned    bool
 	cfg      Config
 	gate     *guard.Gate
+	met      atomic.Bool // the collection was seen, and is fit
 	closeErr error
 	closed   sync.Once
 }
@@ -102,10 +104,13 @@ func (k *KV) enter(ctx context.Context) (call context.Context, leave func(), err
 	return k.gate.Inside(ctx, k.cfg.Timeout)
 }
 
-// run sends one command to the primary and returns the answer. Commands that
-// are given like this carry their own concerns and are never sent twice,
-// whatever the client's settings are.
+// run sends one command to the primary, after the first contact, and returns the
+// answer. Commands that are given like this carry their own concerns and are
+// never sent twice, whatever the client's settings are.
 func (k *KV) run(ctx context.Context, command bson.D) (bson.Raw, error) {
+	if err := k.meet(ctx); err != nil {
+		return nil, err
+	}
 	return k.db.RunCommand(ctx, command).Raw()
 }
 

@@ -157,6 +157,9 @@ func oneOf(sorted []string) bson.D {
 // find calls fn with each document whose _id meets the condition. A document is
 // valid until fn returns.
 func (k *KV) find(ctx context.Context, condition, fields bson.D, fn func(document bson.Raw) error) error {
+	if err := k.meet(ctx); err != nil {
+		return err
+	}
 	cursor, err := k.db.RunCommandCursor(ctx, bson.D{
 		{Key: "find", Value: k.cfg.Namespace},
 		{Key: "filter", Value: bson.D{{Key: "_id", Value: condition}}},

@@ -22,8 +22,6 @@ const (
 	attempts = 16
 )
 
-const duplicateKey = 11000
-
 // acknowledged is the write concern: a write is acknowledged when a majority of
 // the servers has it in its journal, so that no failover rolls it back. On a
 // server that stands alone it is the one journal.
