@@ -86,8 +86,10 @@
 // A server that answers that it is a replica loses the connections of Open's
 // store, at most once a second: the name may point to another by now.
 //
-// The driver cannot see that a server has closed an idle TLS connection: after a
-// restart, the first call on each of them fails, a write as ambiguous.
+// A connection that the server has closed while it was idle, as at a restart, is
+// found out before anything is sent, but for a borrowed client's with TLS, whose
+// socket the driver does not see: the first call on each of them fails, a write
+// as ambiguous.
 //
 // go-redis prints some events to standard error by itself; redis.SetLogger
 // changes that for the whole process.

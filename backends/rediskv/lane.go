@@ -171,5 +171,5 @@ func (ln *lane) connect(ctx context.Context, network, addr string) (net.Conn, er
 		return conn, nil
 	}
 	secure := tls.Client(conn, ln.secure)
-	return secure, secure.HandshakeContext(ctx)
+	return &secured{secure}, secure.HandshakeContext(ctx)
 }
