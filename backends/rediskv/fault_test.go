@@ -210,7 +210,7 @@ func TestS31_CloseEndsTheCallsAtAFrozenServer(t *testing.T) {
 			// The borrowed client ends its calls by itself after Timeout.
 			kv := way.open(t, s, Config{Timeout: 2 * time.Second, PoolSize: 16})
 			serves(t, kv)
-			warm(t, s, kv, len(operations))
+			warm(t, kv, len(operations))
 			s.Freeze()
 			defer s.Wake()
 			results := make(chan error, len(operations))
@@ -258,16 +258,29 @@ func underWay(kv *KV) (n int) {
 	return 0
 }
 
-// warm makes n calls at a time, which leaves an opened store as many connections.
-func warm(t *testing.T, s *servertest.Server, kv *KV, n int) {
+// warm leaves kv with n connections.
+func warm(t *testing.T, kv *KV, n int) {
 	t.Helper()
-	require.NoError(t, bare(t, s).Do(t.Context(), "CLIENT", "PAUSE", 100, "ALL").Err())
-	results := make(chan error, n)
-	for range n {
-		go func() { results <- kv.SetRaw(t.Context(), "key", []byte("value")) }()
+	if l, ok := kv.via.(*lanes); ok {
+		var held []*lane
+		for range n {
+			ln := l.lease()
+			require.NoError(t, ln.client.Ping(t.Context()).Err())
+			held = append(held, ln)
+		}
+		for _, ln := range held {
+			l.giveBack(ln)
+		}
+		return
 	}
+	var held []*redis.Conn
 	for range n {
-		require.NoError(t, <-results)
+		c := kv.via.(*borrowed).client.(*redis.Client).Conn()
+		require.NoError(t, c.Ping(t.Context()).Err())
+		held = append(held, c)
+	}
+	for _, c := range held {
+		require.NoError(t, c.Close())
 	}
 }
 
