@@ -45,36 +45,50 @@ func judge(err error) *judged {
 	}
 	var reply redis.Error
 	class := classOf(err)
-	switch {
-	case errors.As(err, &reply):
+	if errors.As(err, &reply) {
 		return &judged{class, "the server answered " + code(reply), err}
-	case speaksOfTransport(err):
-		return &judged{class, err.Error(), err}
+	}
+	if text := ofTransport(err); text != "" {
+		return &judged{class, text, err}
 	}
 	return &judged{class, fmt.Sprintf("the client failed (%T)", guard.Innermost(err)), err}
 }
 
-// speaksOfTransport reports whether the text of err is about addresses,
-// certificates and deadlines only.
-func speaksOfTransport(err error) bool {
-	for _, target := range []error{
+// ofTransport returns what err says about addresses, certificates and deadlines,
+// and nothing of what is around that: a hook of the client's owner may have put
+// the command there. It returns "" if err is about something else.
+func ofTransport(err error) string {
+	var (
+		op        *net.OpError
+		verify    *tls.CertificateVerificationError
+		authority x509.UnknownAuthorityError
+		host      x509.HostnameError
+		header    tls.RecordHeaderError
+		errno     syscall.Errno
+	)
+	switch {
+	case errors.As(err, &op):
+		return op.Error()
+	case errors.As(err, &verify):
+		return verify.Error()
+	case errors.As(err, &authority):
+		return authority.Error()
+	case errors.As(err, &host):
+		return host.Error()
+	case errors.As(err, &header):
+		return header.Error()
+	case errors.As(err, &errno):
+		return errno.Error()
+	}
+	for _, known := range []error{
 		net.ErrClosed, io.EOF, io.ErrUnexpectedEOF, context.Canceled, context.DeadlineExceeded, os.ErrDeadlineExceeded,
 		redis.ErrPoolTimeout, redis.ErrPoolExhausted, redis.ErrClosed,
 	} {
-		if errors.Is(err, target) {
-			return true
+		if errors.Is(err, known) {
+			return known.Error()
 		}
 	}
-	var (
-		op        *net.OpError
-		errno     syscall.Errno
-		authority x509.UnknownAuthorityError
-		host      x509.HostnameError
-		verify    *tls.CertificateVerificationError
-		header    tls.RecordHeaderError
-	)
-	return errors.As(err, &op) || errors.As(err, &errno) || errors.As(err, &authority) || errors.As(err, &host) ||
-		errors.As(err, &verify) || errors.As(err, &header)
+	return ""
 }
 
 // code returns the first word of an answer if it is one that Redis gives to a

@@ -336,3 +336,52 @@ func TestS11_NoCommandOfTheDriverIsPrinted(t *testing.T) {
 		require.NotRegexp(t, `(?i)\b(cmds?|commands?)(\[[^\]]*\])?\.(String|FullName|Args)\(|%[+#]?[vsq][^\n]*,[^\n]*\b(cmds?|commands?)\b[^.]`, string(source), file)
 	}
 }
+
+// telling is a hook that puts the command into the errors of its client.
+type telling struct{}
+
+func (telling) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+func (telling) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if err := next(ctx, cmd); err != nil {
+			cmd.SetErr(fmt.Errorf("%s: %w", cmd, err))
+		}
+		return cmd.Err()
+	}
+}
+
+func (telling) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		for _, cmd := range cmds {
+			if cmd.Err() != nil {
+				cmd.SetErr(fmt.Errorf("%s: %w", cmd, cmd.Err()))
+			}
+		}
+		return err
+	}
+}
+
+func TestRegression_AnErrorHeldTheCommandThatAHookHadPutIntoIt(t *testing.T) {
+	const key, value = "KEY-of-a-customer", "VALUE-of-a-customer"
+	closing := answering(t, func(net.Conn, string) bool { return false })
+	for name, addr := range map[string]string{"nobody there": "127.0.0.1:1", "closed": closing} {
+		client := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true})
+		client.AddHook(telling{})
+		kv, err := New(client, Config{})
+		require.NoError(t, err)
+		_, get := kv.GetRaw(t.Context(), key)
+		for _, err := range []error{
+			get, kv.SetRaw(t.Context(), key, []byte(value)), kv.BatchSetRaw(t.Context(), map[string][]byte{key: []byte(value)}),
+		} {
+			require.ErrorIs(t, err, resilient.ErrUnavailable, name)
+			require.NotContains(t, err.Error(), key, name)
+			require.NotContains(t, err.Error(), value, name)
+		}
+		require.NoError(t, kv.Close())
+		require.NoError(t, client.Close())
+	}
+}
