@@ -208,7 +208,7 @@ func TestS14_AStoreSpeaksTLS(t *testing.T) {
 	require.Less(t, time.Since(began), tooLate, "no goodbye to a frozen server")
 	s.Wake()
 
-	stranger, err := Open("rediss://"+s.Addr(), Config{})
+	stranger, err := Open("rediss://"+s.Addr(), Config{DialTimeout: patience, Timeout: patience})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, stranger.Close()) }()
 	err = stranger.SetRaw(t.Context(), "key", nil)
