@@ -113,3 +113,26 @@ func TestWithoutTimeoutsADeadlineIsSharedAllTheSame(t *testing.T) {
 		}))
 	})
 }
+
+func TestInHandoffEachCandidateOfAWriteHasATimeoutOfItsOwn(t *testing.T) {
+	inRig(t, 2, both(handoff, unbreakable), func(r *rig) {
+		r.faults[0].Hang()
+		r.faults[1].Latency(timeout / 2)
+		require.Equal(t, timeout+timeout/2, took(func() { r.set("k", "v") }))
+		r.holds(1, "k", "v")
+	})
+}
+
+func TestInHandoffAnAnswerThatComesAfterItsShareEndsTheWrite(t *testing.T) {
+	inRig(t, 2, both(handoff, unbreakable), func(r *rig) {
+		r.faults[0].Latency(600 * time.Millisecond) // more than its half
+		r.faults[1].Latency(800 * time.Millisecond)
+		ctx, cancel := context.WithTimeout(r.ctx, time.Second)
+		defer cancel()
+		require.Equal(t, 600*time.Millisecond, took(func() { require.NoError(t, r.kv.SetRaw(ctx, "k", []byte("v"))) }))
+		require.Empty(t, r.kv.Owed())
+		r.holds(0, "k", "v")
+		r.settled()
+		r.lacks(1, "k")
+	})
+}

@@ -203,10 +203,16 @@ func (f *KV) join(p *peer, s *resilient.Store) error {
 	}
 	p.m = m
 	p.joined()
-	if state := s.State(); state != breaker.Closed {
+	// The breaker may change while it is asked, and the hook have told the route
+	// of that already: what was read is put right until it is what is.
+	for told := breaker.Closed; ; {
+		state := s.State()
+		if state == told {
+			return nil
+		}
 		f.route.moved(p.i, breaker.Change{To: state, Reason: s.Status().Reason})
+		told = state
 	}
-	return nil
 }
 
 // takeLimits makes the group's limits those that every member can keep.

@@ -1,11 +1,13 @@
 package failover_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfastkv/holdfast/breaker"
 	"github.com/holdfastkv/holdfast/failover"
 	"github.com/holdfastkv/holdfast/resilient"
 	"github.com/holdfastkv/holdfast/resilient/kvtest"
@@ -122,3 +124,31 @@ type limited struct {
 }
 
 func (l limited) Limits() resilient.Limits { return l.limits }
+
+// When exactly the breaker closes is chance: a few of many runs show it.
+func TestRegression_AMemberThatRecoversWhileItsGroupIsMadeIsNeverWanted(t *testing.T) {
+	for n := range 600 {
+		stores := make([]*resilient.Store, 2)
+		for i, name := range []string{"first", "second"} {
+			s, err := resilient.Wrap(openMem(t), resilient.Config{Name: name, Probe: resilient.Probe{Interval: -1}})
+			require.NoError(t, err)
+			stores[i] = s
+		}
+		require.NoError(t, stores[0].Breaker().Force(breaker.Open, "away"))
+		var begun atomic.Bool
+		closed := make(chan error, 1)
+		go func() {
+			for spins := 7 * (n % 300); !begun.Load() || spins > 0; spins-- {
+				continue
+			}
+			closed <- stores[0].Breaker().Force(breaker.Closed, "back")
+		}()
+		begun.Store(true)
+		group := groupOf(t, failover.Config{Failback: failover.Failback{After: -1}}, stores[0], stores[1])
+		require.NoError(t, <-closed)
+		if group.Active() != "first" {
+			require.Eventually(t, func() bool { return group.Active() == "first" }, 10*time.Second, time.Millisecond)
+		}
+		require.NoError(t, group.Close())
+	}
+}
