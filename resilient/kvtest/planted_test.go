@@ -48,11 +48,17 @@ func twistedHarness(t *testing.T, twist func(*twisted, <-chan struct{})) Harness
 }
 
 func TestTheSuiteCatchesEachPlantedMistake(t *testing.T) {
-	// The model test draws its calls: with one seed a mistake that it has caught
-	// once is caught always.
-	seed := flag.Lookup("rapid.seed").Value.String()
-	require.NoError(t, flag.Set("rapid.seed", "1"))
-	defer func() { require.NoError(t, flag.Set("rapid.seed", seed)) }()
+	// The model test draws its calls: with one seed and as many runs a mistake
+	// that it has caught once is caught always.
+	runs := "100"
+	if testing.Short() {
+		runs = "500" // of which rapid leaves a fifth
+	}
+	for name, value := range map[string]string{"rapid.seed": "1", "rapid.checks": runs} {
+		old := flag.Lookup(name).Value.String()
+		require.NoError(t, flag.Set(name, value))
+		defer func() { require.NoError(t, flag.Set(name, old)) }()
+	}
 	caught := 0
 	for _, p := range planted {
 		t.Run(p.name, func(t *testing.T) {
