@@ -63,7 +63,7 @@ func (s *cacheStripe) begin(key string) {
 	}
 	w := s.writing[key]
 	w.n++
-	w.shared = w.shared || w.n > 1
+	w.shared = w.n > 1
 	if s.writing == nil {
 		s.writing = map[string]cacheWriting{}
 	}
