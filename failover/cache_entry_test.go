@@ -94,6 +94,13 @@ func TestAnEntryOfAnotherLifeMustBeNewerThanTheLastWrite(t *testing.T) {
 	}
 }
 
+func TestAClockThatIsSetBackLowersNoFloor(t *testing.T) {
+	later := time.Now().Add(time.Hour).UnixNano()
+	s := &cacheStripe{floorAt: later}
+	s.raiseOthersLocked()
+	require.Equal(t, later, s.floorAt)
+}
+
 func FuzzOpenEnvelope(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key string, value []byte, storedAt int64, life uint64) {
 		if e, ok := openEnvelope(key, value); ok { // anything at all: no panic

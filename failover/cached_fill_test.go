@@ -76,6 +76,23 @@ func TestManyWritesAndMissesDoNotKeepAKeyFromBeingFilled(t *testing.T) {
 	})
 }
 
+// A stripe remembers eight keys; one more waits until a place is free.
+func TestAKeyIsFilledInThePlaceOfOneThatIsDueAgain(t *testing.T) {
+	inCacheRigOf(t, 1, failover.CacheConfig{}, func(r *cacheRig) {
+		for i := range 9 {
+			key := fmt.Sprint(i)
+			r.put(key, "v")
+			r.fresh(key, "v")
+			synctest.Wait()
+		}
+		require.Equal(t, 8, r.cache.Count(resilient.OpSet))
+		time.Sleep(time.Second)
+		r.fresh("8", "v")
+		synctest.Wait()
+		require.Equal(t, 9, r.cache.Count(resilient.OpSet))
+	})
+}
+
 func TestACacheThatMisbehavesDelaysAndFailsNoCallOfAHealthyStore(t *testing.T) {
 	for name, misbehave := range map[string]func(*kvtest.Fault){
 		"hangs":           (*kvtest.Fault).Hang,

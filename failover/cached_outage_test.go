@@ -243,6 +243,38 @@ func TestABatchIsServedIfEveryKeyIsCached(t *testing.T) {
 	})
 }
 
+// batchless is a store that refuses every batch.
+type batchless struct {
+	resilient.KVWithHealth
+	resilient.Batcher
+}
+
+func (batchless) BatchGetRaw(context.Context, []string) (map[string][]byte, error) {
+	return nil, resilient.ErrRefused
+}
+
+func TestABatchOfNothingIsNotServedStale(t *testing.T) {
+	events := &kvtest.Recorder{}
+	c := withCache(t, batchless{KVWithHealth: openMem(t)}, openMem(t), failover.CacheConfig{Observer: events})
+	_, err := c.BatchGetRaw(t.Context(), nil)
+	require.ErrorIs(t, err, resilient.ErrRefused)
+	require.Zero(t, events.Count(resilient.KindStale))
+	require.NoError(t, c.Close())
+}
+
+func TestAStaleReadWaitsForNoOtherKeyOfItsStripe(t *testing.T) {
+	inCacheRigOf(t, 1, failover.CacheConfig{}, func(r *cacheRig) {
+		r.set("k", "v")
+		synctest.Wait()
+		r.cache.Latency(30 * time.Millisecond)
+		r.set("other", "v") // on its way to the cache
+		r.store.Down()
+		a := r.read("k")
+		require.NoError(t, a.err)
+		require.Equal(t, 30*time.Millisecond, a.Age)
+	})
+}
+
 func TestListAndHealthAreTheStoresOwn(t *testing.T) {
 	inCacheRig(t, failover.CacheConfig{}, func(r *cacheRig) {
 		r.set("k", "v")

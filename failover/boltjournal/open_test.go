@@ -159,6 +159,27 @@ func TestS24_OpenRefusesWhatIsNotARegularFile(t *testing.T) {
 	require.ElementsMatch(t, []string{"fifo", "link"}, filesIn(t, link), "the link was not followed, nothing was made")
 }
 
+func TestS24_OpenLooksAtThePathBeforeItMakesAnything(t *testing.T) {
+	path := newPath(t)
+	require.NoError(t, os.Symlink("target", path))
+	require.NoError(t, os.Mkdir(path+newSuffix, 0o700))
+	_, err := Open(path, Config{})
+	require.ErrorContains(t, err, "symbolic link")
+}
+
+func TestAFileThatAppearsBeforeTheGroupIsLeftAlone(t *testing.T) {
+	path := newPath(t)
+	j, err := Open(path, Config{})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, []byte("precious"), 0o600))
+	_, err = j.Open(names)
+	require.ErrorIs(t, err, errReplaced)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "precious", string(text))
+	require.Equal(t, []string{"journal.db"}, filesIn(t, path))
+}
+
 func TestS24_OpenRefusesALinkInTheWayOfTheNewFile(t *testing.T) {
 	path := newPath(t)
 	target := filepath.Join(t.TempDir(), "target")
