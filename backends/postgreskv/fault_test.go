@@ -166,6 +166,8 @@ func TestPlacesInThePoolAreFreeAgainSoonAfterCallsThatWereEnded(t *testing.T) {
 	// Not after the 15 s that pgx would take.
 	require.Eventually(t, func() bool { return kv.pool.Stat().TotalConns() == 0 }, 10*time.Second, time.Millisecond)
 	s.Wake()
+	// A server that has just woken may take longer than that to greet.
+	require.Eventually(t, func() bool { return kv.Health(t.Context()) == nil }, patience, time.Millisecond)
 	mustWork(t, kv)
 }
 
