@@ -7,8 +7,8 @@ import "time"
 const leastShare = 50 * time.Millisecond
 
 // share returns how much of remaining the next of left candidates may use: an
-// equal part, but at least leastShare where each of them can have that. The
-// last one gets all.
+// equal part, but at least leastShare while that leaves as much for the others
+// together. The last one gets all.
 func share(remaining time.Duration, left int) time.Duration {
 	if left <= 1 {
 		return remaining
