@@ -246,28 +246,48 @@ func TestRegression_ADiscardedWriteThatLandsLateUndoesANewerOne(t *testing.T) {
 	}
 }
 
-func TestRegression_ADiscardedWriteThatIsStillRunningUndoesANewerOne(t *testing.T) {
-	var release chan struct{}
+// inRunning is a mirror whose first member takes the value "1" no sooner than
+// release is called, and says nothing until then.
+func inRunning(t *testing.T, test func(r *rig, release func())) {
+	var held chan struct{}
 	inRigOf(t, 2, both(mirror, unbreakable), func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth {
 		if i != 0 {
 			return kv
 		}
-		release = make(chan struct{})
+		held = make(chan struct{})
 		return resilient.Detach(&hooked{KVWithHealth: kv, set: func(ctx context.Context, key string, value []byte) error {
 			if string(value) == "1" {
-				<-release
+				<-held
 			}
 			return kv.SetRaw(context.WithoutCancel(ctx), key, value)
 		}}, 0)
-	}, func(r *rig) {
+	}, func(r *rig) { test(r, func() { close(held) }) })
+}
+
+func TestRegression_ADiscardedWriteThatIsStillRunningUndoesANewerOne(t *testing.T) {
+	inRunning(t, func(r *rig, release func()) {
 		r.set("k", "1")
-		_, err := r.kv.Discard(r.name(0))
-		require.NoError(t, err)
+		r.discards(0, 1)
 		time.Sleep(time.Minute)
 		r.set("k", "2")
 		time.Sleep(time.Minute)
 		require.Equal(t, map[string]int{r.name(0): 1}, r.kv.Owed(), "\"1\" is still running there")
-		close(release)
+		release()
 		r.converges(map[string]string{"k": "2"})
+	})
+}
+
+func TestACallOfWhichEveryVersionWasDiscardedIsWaitedForOnce(t *testing.T) {
+	inRunning(t, func(r *rig, release func()) {
+		r.set("k", "1")
+		require.NoError(t, r.kv.Drain(r.name(1))) // owed too: the key keeps its entry
+		r.set("k", "2")
+		r.discards(0, 1)
+		r.set("k", "3")
+		r.discards(0, 1)
+		r.set("k", "4")
+		release()
+		require.NoError(t, r.kv.Release(r.name(1)))
+		r.converges(map[string]string{"k": "4"})
 	})
 }
