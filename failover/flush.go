@@ -67,12 +67,12 @@ func (f *KV) flushOnce(ctx context.Context) (waits bool, failed error) {
 	return waits, failed
 }
 
-// at says what is owed to p: "redis:12", or "redis:12 (3 removals)".
+// at says what is owed to p: "redis:12", or "redis:12 (removals:3)".
 func (o owing) at(p *peer) string {
 	if o.removals == 0 {
 		return fmt.Sprintf("%s:%d", p.name, o.writes)
 	}
-	return fmt.Sprintf("%s:%d (%d removals)", p.name, o.writes, o.removals)
+	return fmt.Sprintf("%s:%d (removals:%d)", p.name, o.writes, o.removals)
 }
 
 // allOwed says what is owed to whom.

@@ -77,7 +77,7 @@ func command(args []string, out io.Writer) error {
 		return err
 	}
 	if args[0] == "verify" {
-		_, err = fmt.Fprintf(out, "%s is good: %d keys and %d notes\n", path, r.Keys, len(r.Notes))
+		_, err = fmt.Fprintf(out, "%s is good: keys %d, notes %d\n", path, r.Keys, len(r.Notes))
 		return err
 	}
 	return list(out, r, keys)

@@ -72,7 +72,7 @@ func TestListOfAnEmptyJournalHasNoOldest(t *testing.T) {
 func TestVerifyTellsAGoodJournalFromADamagedOne(t *testing.T) {
 	path := journal(t)
 	out, _ := call(t, 0, "verify", path)
-	require.Contains(t, out, "3 keys and 1 notes")
+	require.Contains(t, out, "keys 3, notes 1")
 	b, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, bytes.ReplaceAll(b, []byte("VALUE"), []byte("VALUF")), 0o600))
