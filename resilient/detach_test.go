@@ -261,6 +261,24 @@ func TestAStoreOverADetachedOneTimesOutAndKnowsWhatWasLeft(t *testing.T) {
 	})
 }
 
+func TestADetachedStoreMayBeLeftBusyAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, wake := newFake(), make(chan struct{})
+		f.get = func(context.Context, string) ([]byte, error) { <-wake; return nil, nil }
+		kv := Detach(f, 1)
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err := kv.GetRaw(ctx, "k")
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorIs(t, kv.Delete(t.Context(), "k"), ErrBusy)
+			wake <- struct{}{}
+			synctest.Wait()
+			require.NoError(t, kv.Delete(t.Context(), "k"))
+		}
+	})
+}
+
 func TestADetachedCallThatIsOverIsNotLeftThoughItsCtxHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lane

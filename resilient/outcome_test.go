@@ -79,6 +79,17 @@ func TestACallThatCloseEndedHasTheOutcomeIgnored(t *testing.T) {
 	})
 }
 
+// none is several errors, of which there are none.
+type none struct{}
+
+func (none) Error() string   { return "none" }
+func (none) Unwrap() []error { return nil }
+
+func TestWhatNoErrorSaysIsFailed(t *testing.T) {
+	require.Equal(t, Failed, DefaultClassify(none{}))
+	require.Equal(t, Failed, DefaultClassify(&Error{Op: OpGet, Class: Canceled, Err: context.Canceled}), "by a caller of that store's, not of this one's")
+}
+
 func TestACallThatIsNotTriedIsToldWithWhyNot(t *testing.T) {
 	gone, leave := context.WithCancel(t.Context())
 	leave()

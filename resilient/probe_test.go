@@ -63,6 +63,7 @@ func TestPaceFollowsTheStateOfTheStore(t *testing.T) {
 	quiet := mood{state: breaker.Closed, good: true}
 	away := mood{state: breaker.Open}
 	require.Equal(t, 5*time.Second, p.next(quiet, 0.5))
+	require.Equal(t, 2*time.Second, p.wait(away, 0.5), "calls have opened it since the check")
 	require.Equal(t, time.Second, p.next(mood{state: breaker.Closed, good: true, doubt: true}, 0.5))
 	require.Equal(t, time.Second, p.next(mood{state: breaker.Closed}, 0.5), "the latest check failed")
 	require.Equal(t, time.Second, p.next(mood{state: breaker.HalfOpen, good: true}, 0.5))

@@ -59,7 +59,7 @@ func (r Retry) delays() *backoff.ExponentialBackOff {
 // that from the budget.
 func (s *Store) worthRetrying(a *attempt) bool {
 	switch {
-	case a.refusal != notRefused || a.outcome == breaker.Ignored:
+	case a.outcome == breaker.Ignored:
 		return false
 	case a.class == Conflict || a.class == Refused:
 	case a.class == Failed && (!a.op.Writes() || s.cfg.Retry.AmbiguousWrites):

@@ -122,6 +122,28 @@ func TestAWriteThatMayHaveBeenAppliedOnceStaysSo(t *testing.T) {
 	}
 }
 
+func TestAWriteThatItsCallerLeftAtItsSecondAttemptIsCanceled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		f, n := newFake(), 0
+		f.set = func(ctx context.Context, _ string, _ []byte) error {
+			if n++; n == 1 {
+				return errBroken
+			}
+			cancel()
+			return ctx.Err()
+		}
+		cfg := retrying(2)
+		cfg.Retry.AmbiguousWrites = true
+		err := wrap(t, f, cfg).SetRaw(ctx, "k", nil)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, ErrAmbiguous)
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, Canceled, e.Class)
+	})
+}
+
 func TestARefusalOfOursOnTheWayLeavesTheStoresOwnWord(t *testing.T) {
 	for name, away := range map[string]func(s *Store, f *fake){
 		"its breaker opens": func(s *Store, _ *fake) { _ = s.Breaker().Force(breaker.Open, "test") },
