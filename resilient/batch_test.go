@@ -179,11 +179,13 @@ func TestABatchByKeyEndsWithItsCtx(t *testing.T) {
 	f.set = func(_ context.Context, key string, _ []byte) error {
 		if key == "b" {
 			cancel()
-			return errRefusedByIt
+			return errBroken
 		}
 		return nil
 	}
-	err = s.BatchSetRaw(ctx, map[string][]byte{"a": nil, "b": nil})
+	cfg := counts()
+	cfg.Classify = func(error) Class { return Refused }
+	err = wrap(t, KeepOpen(f), cfg).BatchSetRaw(ctx, map[string][]byte{"a": nil, "b": nil})
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, err, ErrAmbiguous, "a was written, though b was refused")
 
