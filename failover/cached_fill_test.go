@@ -259,6 +259,39 @@ func TestAKeyThatTheCacheCannotHoldIsServedByTheStoreAlone(t *testing.T) {
 	})
 }
 
+func TestAKeyThatNoCacheTakesCostsNoOtherItsEntry(t *testing.T) {
+	for _, key := range []string{"", "a\x00b"} {
+		synctest.Test(t, func(t *testing.T) {
+			store := &anyKey{KVWithHealth: openMem(t)}
+			c, err := failover.WithCacheStripes(store, openMem(t), failover.CacheConfig{}, 1)
+			require.NoError(t, err)
+			require.NoError(t, c.SetRaw(t.Context(), "k", []byte("v")))
+			require.NoError(t, c.SetRaw(t.Context(), key, []byte("v")))
+			synctest.Wait()
+			store.away = true
+			value, err := c.GetRaw(t.Context(), "k")
+			require.NoError(t, err)
+			require.Equal(t, "v", string(value))
+			require.NoError(t, c.Close())
+		})
+	}
+}
+
+// anyKey is a store that takes every key, and keeps none.
+type anyKey struct {
+	resilient.KVWithHealth
+	away bool
+}
+
+func (*anyKey) SetRaw(context.Context, string, []byte) error { return nil }
+
+func (s *anyKey) GetRaw(context.Context, string) ([]byte, error) {
+	if s.away {
+		return nil, resilient.ErrRefused
+	}
+	return nil, resilient.ErrNotFound
+}
+
 // crossing is a cache that lets something happen between finding a value and
 // answering with it.
 type crossing struct {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
 
 	"github.com/holdfastkv/holdfast/failover"
 	"github.com/holdfastkv/holdfast/resilient"
@@ -222,6 +223,13 @@ func TestWhatBoltCannotHoldIsRefusedAndLeavesTheJournalInUse(t *testing.T) {
 	require.NoError(t, j.Put(set(string(bytes.Repeat([]byte("k"), 32768)), "v", 3)))
 	keys, _ := j.Size()
 	require.Equal(t, 1, keys, "all or none")
+}
+
+func TestAChangeThatFailsBeforeItsCommitEndsItsTransaction(t *testing.T) {
+	j, _ := open(t, newPath(t), Config{})
+	require.ErrorIs(t, j.w.f.update(func(*bbolt.Tx) error { return errUnknown }), errUnknown)
+	require.False(t, j.w.f.stuck)
+	require.NoError(t, result(t, begin(func() error { return j.Put(set("k", "v", 1)) })))
 }
 
 func TestNothingToDoIsNoCommit(t *testing.T) {

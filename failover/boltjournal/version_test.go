@@ -37,14 +37,28 @@ func TestRegression_AnOperatorWasToldToGiveUpTheJournalOfALaterVersion(t *testin
 	require.ErrorContains(t, err, "another version has written it")
 
 	file, _ := used(t, 3)
+	inMetas(file, 4, boltVersion+1)
+	_, err = readBytes(file)
+	require.NotErrorIs(t, err, ErrDamaged)
+	require.ErrorContains(t, err, "another version has written it: its bbolt format is 3")
+}
+
+// inMetas puts n at a place of both meta pages, and the right checksums.
+func inMetas(file []byte, at int, n uint32) {
 	for page := range 2 {
 		m := file[page*os.Getpagesize()+pageHead:][:metaSize]
-		native.PutUint32(m[4:], boltVersion+1)
+		native.PutUint32(m[at:], n)
 		sum := fnv.New64a()
 		sum.Write(m[:metaSize-8])
 		native.PutUint64(m[metaSize-8:], sum.Sum64())
 	}
-	_, err = readBytes(file)
-	require.NotErrorIs(t, err, ErrDamaged)
-	require.ErrorContains(t, err, "another version has written it: its bbolt format is 3")
+}
+
+func TestPagesOfASizeThatCannotBeAreAnError(t *testing.T) {
+	file, _ := used(t, 3)
+	for _, size := range []uint32{0, 1, pageHead + metaSize - 1, 1<<24 + 1, 1 << 31} {
+		inMetas(file, 8, size)
+		_, err := readBytes(file)
+		require.ErrorContains(t, err, "meta page 0 is damaged")
+	}
 }
