@@ -2,6 +2,7 @@ package failover
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -27,4 +28,24 @@ func TestAMissThatFindsTheQueueFullIsNotedLikeAnyOther(t *testing.T) {
 	c.missed(s, "k")
 	require.Equal(t, floor, s.floor)
 	c.queue.waiting.Store(0)
+}
+
+// Nothing is brought to the cache then that would wake them.
+func TestThoseWhoWaitForAFillThatHasBecomeVoidAreWoken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := &Cached{}, &cacheStripe{pending: map[string]cacheItem{"k": {fill: true}}, queued: true}
+		s.gen.Store(1)
+		done := make(chan bool, 1)
+		go func() {
+			_, ok := s.settled(t.Context(), "k")
+			done <- ok
+		}()
+		synctest.Wait()
+		require.Empty(t, done)
+		_, _, ok := c.take(s)
+		require.False(t, ok)
+		synctest.Wait()
+		require.Len(t, done, 1)
+		require.True(t, <-done)
+	})
 }
