@@ -34,7 +34,6 @@ func (f *KV) batchGet(ctx context.Context, r *read, keys []string) (map[string][
 			return nil, f.canceled(ctx, r.op, r.errs)
 		}
 		if len(rest) == 0 {
-			r.served = nil
 			return known, nil
 		}
 		p, left := r.next()

@@ -197,7 +197,6 @@ func (f *KV) get(ctx context.Context, r *read, key string) (value []byte, err er
 				return nil, f.canceled(ctx, r.op, r.errs)
 			}
 			if v.found {
-				r.served = nil
 				return v.copied()
 			}
 		}

@@ -287,22 +287,17 @@ func (r *rebuild) owe(e *entry, cause error) error {
 	return err
 }
 
-// get returns the value of key at p; nil if it has none.
+// get returns the value of key at p; nil if it has none. A Store gives no nil.
 func get(ctx context.Context, p *peer, key string) ([]byte, error) {
 	var value []byte
 	err := apart(func() (err error) {
 		value, err = p.m.GetRaw(ctx, key)
 		return err
 	})
-	switch {
-	case classOf(err) == resilient.Missing:
+	if classOf(err) == resilient.Missing {
 		return nil, nil
-	case err != nil:
-		return nil, err
-	case value == nil:
-		return []byte{}, nil
 	}
-	return value, nil
+	return value, err
 }
 
 // apart makes call on a goroutine of its own, which the store may end: a key

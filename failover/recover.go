@@ -20,9 +20,6 @@ func (f *KV) takeOver(left Recovery) error {
 		if err != nil {
 			return err
 		}
-		if e == nil {
-			continue
-		}
 		for i := range f.peers {
 			if planted("norestarttaint") {
 				break
