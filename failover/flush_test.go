@@ -90,3 +90,13 @@ func TestFlushEndsWithItsContext(t *testing.T) {
 		})
 	}
 }
+
+func TestFlushWaitsForOneMemberThoughAnotherRefuses(t *testing.T) {
+	inRig(t, 3, unbreakable, func(r *rig) {
+		r.faults[0].AckLost(1)
+		r.faults[2].FailWrites(nil)
+		r.set("k", "v")
+		require.ErrorContains(t, r.kv.Flush(r.ctx), r.name(2)+":1")
+		require.Equal(t, map[string]int{r.name(2): 1}, r.kv.Owed())
+	})
+}

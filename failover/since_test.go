@@ -65,3 +65,20 @@ func TestARecordOfTheFutureIsOwedSinceTheStart(t *testing.T) {
 		require.Equal(t, began, v.kv.Status().OldestOwed)
 	})
 }
+
+func TestADiscardForOneMemberLeavesSinceWhenTheOthersAreOwed(t *testing.T) {
+	inLives(t, 3, func(v *lives) {
+		v.begin(mirror, 0, 1, 2)
+		v.faults[1].FailWrites(nil)
+		v.faults[2].FailWrites(nil)
+		owed := time.Now()
+		v.set("k", "1")
+		time.Sleep(time.Minute)
+		v.discards(1, 1)
+		v.crash()
+		time.Sleep(time.Hour)
+		v.begin(mirror, 0, 1, 2)
+		require.Equal(t, map[string]int{v.name(2): 1}, v.kv.Owed())
+		require.True(t, owed.Equal(v.kv.Status().OldestOwed), v.kv.Status().OldestOwed)
+	})
+}

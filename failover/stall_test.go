@@ -151,3 +151,15 @@ func TestRegression_AWriteTooLargeForAnyJournalMadeTheGroupReadOnlyForGood(t *te
 		r.set("a", "1")
 	})
 }
+
+func TestStatusSaysWhyACopyIsNotRemoved(t *testing.T) {
+	inRig(t, 2, both(handoff, unbreakable), func(r *rig) {
+		r.withRemoval("k", "v")
+		time.Sleep(time.Minute)
+		require.Empty(t, r.kv.Owed())
+		require.Equal(t, "the member refused it", r.handBack(1).Reason)
+		r.faults[1].Up()
+		r.settled()
+		require.Zero(t, r.handBack(1))
+	})
+}

@@ -199,3 +199,13 @@ func TestWithAllMembersDrainedTheGroupRefusesAtOnce(t *testing.T) {
 		r.holds(0, "owed", "1")
 	})
 }
+
+func TestASwitchTellsHowManyKeysAreOwedThen(t *testing.T) {
+	inRig(t, 2, unbreakable, func(r *rig) {
+		r.faults[1].FailWrites(nil)
+		r.set("a", "v")
+		r.set("b", "v")
+		require.NoError(t, r.kv.Drain(r.name(0)))
+		require.Equal(t, 2, r.last(resilient.KindSwitch, func(resilient.Event) bool { return true }).Count)
+	})
+}
