@@ -248,3 +248,15 @@ func TestS30_TheCallerOwnsWhatItReadsFromTheOverlay(t *testing.T) {
 		r.holds(0, "k", "good")
 	})
 }
+
+func TestAReadForWhichOneMemberIsFullAndThatAnotherFailsIsNotRefused(t *testing.T) {
+	inRig(t, 2, both(unbreakable, func(cfg *failover.Config) { cfg.Member.MaxInFlight = 1 }), func(r *rig) {
+		r.set("k", "v")
+		slow := r.fills("k", "v")
+		r.faults[1].FailReads(errors.New("torn"))
+		_, err := r.kv.GetRaw(r.ctx, "k")
+		require.ErrorIs(t, err, resilient.ErrUnavailable)
+		require.NotErrorIs(t, err, resilient.ErrRefused, "one of them did try")
+		<-slow
+	})
+}
