@@ -314,6 +314,27 @@ func TestAValueThatOneMemberNeverTakesDoesNotStopTheRest(t *testing.T) {
 	})
 }
 
+// What the first member of a Handoff never takes could only be owed to it for
+// ever.
+func TestRegression_InHandoffAStandInTakesAValueThatTheFirstMemberNeverTakes(t *testing.T) {
+	inRigOf(t, 2, handoff, func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+		if i == 0 {
+			return oneFreak(kv)
+		}
+		return kv
+	}, func(r *rig) {
+		err := r.kv.SetRaw(r.ctx, "freak", []byte("v"))
+		require.ErrorIs(t, err, resilient.ErrValueTooLarge)
+		require.NotErrorIs(t, err, resilient.ErrAmbiguous)
+		require.Empty(t, r.kv.Owed())
+		r.lacks(1, "freak")
+		r.away(0)
+		r.set("freak", "v") // nobody knows better
+		require.Equal(t, map[string]int{r.name(0): 1}, r.kv.Owed())
+		r.faults[0].Up()
+	})
+}
+
 func TestAMemberIsAskedOnceToTakeAValueThatItNeverTakes(t *testing.T) {
 	var asked atomic.Int64
 	inRigOf(t, 2, nil, func(i int, kv resilient.KVWithHealth) resilient.KVWithHealth {

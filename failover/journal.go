@@ -179,7 +179,8 @@ func (j *memoryJournal) Reserve(keys int, bytes int64) error {
 }
 
 func (j *memoryJournal) fitsLocked(keys int, bytes int64) bool {
-	return len(j.kept)+j.reservedKeys+keys <= j.maxKeys && j.bytes+j.reservedBytes+bytes <= j.maxBytes
+	return (keys <= 0 || len(j.kept)+j.reservedKeys+keys <= j.maxKeys) &&
+		(bytes <= 0 || j.bytes+j.reservedBytes+bytes <= j.maxBytes)
 }
 
 // madeRoomLocked forgets what was refused last if it would not be refused now:

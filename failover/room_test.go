@@ -61,6 +61,13 @@ func TestRegression_AWriteReservesRoomForItsKeyAndNoneForItsValue(t *testing.T) 
 	})
 }
 
+func TestRegression_AFullMemoryJournalRefusesAWriteThatNeedsNoRoom(t *testing.T) {
+	j := failover.MemoryJournal(1)
+	require.NoError(t, j.Put(setRecord("a", "1", 1), setRecord("b", "1", 2))) // more than was reserved
+	require.NoError(t, j.Reserve(0, 0))
+	require.ErrorIs(t, j.Reserve(1, 0), failover.ErrJournalFull)
+}
+
 func TestAWriteOfAnOwedKeyReservesWhatItTakesMore(t *testing.T) {
 	inRoom(t, func(r *rig, j *roomJournal) {
 		r.away(0)

@@ -286,8 +286,8 @@ func (w *spread) take(r result) {
 		if w.inTurn && p.i != 0 {
 			w.mark(p, false)
 		}
-		if w.inTurn && w.unsure|w.pending == 0 && errors.Is(err, resilient.ErrBusy) {
-			w.waves, w.fault = nil, resilient.ErrBusy // a load spike is no failover
+		if w.inTurn && w.unsure|w.pending == 0 {
+			w.stopAt(p, err)
 		}
 		return
 	default:
@@ -296,6 +296,18 @@ func (w *spread) take(r result) {
 	w.f.answered(w.entries, p, err)
 	if !w.inTurn {
 		w.f.decide(w.entries)
+	}
+}
+
+// stopAt ends the sending of a write in turn where the next member is no help for
+// what p refused it for: a load spike is no failover, and what the first member
+// will never take another could only keep for ever.
+func (w *spread) stopAt(p *peer, err error) {
+	switch {
+	case errors.Is(err, resilient.ErrBusy):
+		w.waves, w.fault = nil, resilient.ErrBusy
+	case p.i == 0 && classOf(err) == resilient.Invalid:
+		w.waves = nil
 	}
 }
 
