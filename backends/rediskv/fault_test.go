@@ -3,10 +3,10 @@ package rediskv
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -214,12 +214,17 @@ func TestS31_CloseEndsTheCallsAtAFrozenServer(t *testing.T) {
 			s.Freeze()
 			defer s.Wake()
 			results := make(chan error, len(operations))
+			var doubtful atomic.Int32
 			for _, o := range operations {
 				go func() {
 					err := o.run(t.Context(), kv)
-					if errors.Is(err, resilient.ErrAmbiguous) != o.writes {
-						err = fmt.Errorf("%s: %w", o.name, errors.Join(err, errors.New("ambiguous is wrong")))
-						t.Error(err)
+					// One that Close overtakes has sent nothing.
+					ambiguous, refused := errors.Is(err, resilient.ErrAmbiguous), errors.Is(err, resilient.ErrRefused)
+					if ambiguous {
+						doubtful.Add(1)
+					}
+					if ambiguous && (refused || !o.writes) || o.writes && !ambiguous && !refused {
+						t.Errorf("%s: %v", o.name, err)
 					}
 					results <- err
 				}()
@@ -232,6 +237,7 @@ func TestS31_CloseEndsTheCallsAtAFrozenServer(t *testing.T) {
 				require.ErrorIs(t, <-results, resilient.ErrClosed)
 			}
 			require.Less(t, time.Since(began), tooLate)
+			require.NotZero(t, doubtful.Load(), "not all were overtaken")
 			require.NoError(t, <-closed)
 			for _, o := range operations {
 				require.ErrorIs(t, punctual(t, o, t.Context(), kv, 0), resilient.ErrClosed, o.name)
