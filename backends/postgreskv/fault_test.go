@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -230,6 +231,13 @@ func TestAfterARestartEachOldConnectionFailsAtMostOneCall(t *testing.T) {
 	}
 }
 
+// waiting returns how many sessions wait for a lock.
+func waiting(t *testing.T, other *pgx.Conn) (n int) {
+	t.Helper()
+	require.NoError(t, other.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE NOT granted").Scan(&n))
+	return n
+}
+
 func TestAWriteWhoseCallerHasLeftIsCancelledAndNotAppliedLater(t *testing.T) {
 	s, kv := onServer(t, Config{LockTimeout: -1, StatementTimeout: -1})
 	mustWork(t, kv)
@@ -238,11 +246,7 @@ func TestAWriteWhoseCallerHasLeftIsCancelledAndNotAppliedLater(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, kv.SetRaw(ctx, "key", []byte("abandoned")), resilient.ErrAmbiguous)
-	waiting := func() (n int) {
-		require.NoError(t, other.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE NOT granted").Scan(&n))
-		return n
-	}
-	require.Eventually(t, func() bool { return waiting() == 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return waiting(t, other) == 0 }, patience, time.Millisecond)
 	run(t, other, "COMMIT")
 	value, err := kv.GetRaw(t.Context(), "key")
 	require.NoError(t, err)
@@ -270,19 +274,20 @@ func TestALockThatKeepsWritersOutIsRefusedAndUnhealthy(t *testing.T) {
 }
 
 func TestABorrowedPoolStaysOpen(t *testing.T) {
-	s, first := onServer(t, Config{})
-	kv, err := New(first.pool, Config{Namespace: "borrowed"})
+	s, first := onServer(t, Config{LockTimeout: -1, StatementTimeout: -1})
+	kv, err := New(first.pool, Config{Namespace: "borrowed", Timeout: patience})
 	require.NoError(t, err)
 	mustWork(t, kv)
-	s.Freeze()
+	other := session(t, s)
+	run(t, other, "BEGIN; LOCK TABLE borrowed IN SHARE MODE")
 	ended := make(chan error, 1)
 	go func() { ended <- kv.SetRaw(context.WithoutCancel(t.Context()), "key", nil) }()
-	require.Eventually(t, func() bool { return first.pool.Stat().AcquiredConns() == 1 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return waiting(t, other) == 1 }, patience, time.Millisecond)
 	require.NoError(t, kv.Close())
 	err = <-ended
 	require.ErrorIs(t, err, resilient.ErrClosed)
 	require.ErrorIs(t, err, resilient.ErrAmbiguous)
-	s.Wake()
+	run(t, other, "COMMIT")
 	mustWork(t, first)
 	require.ErrorIs(t, kv.Health(t.Context()), resilient.ErrClosed)
 }
