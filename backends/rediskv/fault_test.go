@@ -99,7 +99,7 @@ func TestAServerThatWasRestartedServesTheNextCall(t *testing.T) {
 }
 
 func TestAFrozenServerIsLeftAtTheEndOfTheContext(t *testing.T) {
-	const soon, limit = 50 * time.Millisecond, 500 * time.Millisecond
+	const soon, limit = 100 * time.Millisecond, 500 * time.Millisecond
 	for _, way := range connects {
 		s := servertest.Redis(t)
 		kv := way.open(t, s, Config{Timeout: limit, PoolSize: 32})
