@@ -1,10 +1,6 @@
 package rediskv
 
 import (
-	"io"
-	"net"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,8 +20,8 @@ func TestRegression_ConnectionsStayedWithTheOldPrimary(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before, after := unsynced(t), unsynced(t)
-			address := newAddress(t, before)
-			kv, err := Open("redis://"+address.name, Config{DialTimeout: patience})
+			address := servertest.NewName(t, before)
+			kv, err := Open("redis://"+address.Addr(), Config{DialTimeout: patience})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, kv.Close()) })
 			l := kv.via.(*lanes)
@@ -35,7 +31,7 @@ func TestRegression_ConnectionsStayedWithTheOldPrimary(t *testing.T) {
 
 			busy := l.lease() // while a call has it
 			do(t, before, "REPLICAOF", "127.0.0.1", "1")
-			address.points.Store(after.Addr())
+			address.Point(after)
 			require.ErrorIs(t, discover(t, kv), resilient.ErrRefused)
 			l.giveBack(busy)
 			onEach(t, l, 4, "new")
@@ -66,45 +62,4 @@ func onEach(t *testing.T, l *lanes, n int, want string) {
 	for _, ln := range held {
 		l.giveBack(ln)
 	}
-}
-
-// address is a name behind which a server can be replaced by another.
-type address struct {
-	name   string
-	points atomic.Value // host and port of the server, a string
-}
-
-func newAddress(t *testing.T, s *servertest.Server) *address {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	a := &address{name: l.Addr().String()}
-	a.points.Store(s.Addr())
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				defer client.Close()
-				server, err := net.Dial("tcp", a.points.Load().(string))
-				if err != nil {
-					return
-				}
-				defer server.Close()
-				all.Go(func() {
-					_, _ = io.Copy(server, client)
-					_ = server.Close()
-				})
-				_, _ = io.Copy(client, server)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		require.NoError(t, l.Close())
-		all.Wait()
-	})
-	return a
 }
