@@ -362,12 +362,7 @@ func TestAMemberIsAskedOnceToTakeAValueThatItNeverTakes(t *testing.T) {
 func TestRegression_AMemberWhoseHandBackTimedOutIsStillTriedFirst(t *testing.T) {
 	for _, detached := range []bool{false, true} {
 		t.Run(fmt.Sprint("detached: ", detached), func(t *testing.T) {
-			inRigOf(t, 2, unbreakable, func(_ int, kv resilient.KVWithHealth) resilient.KVWithHealth {
-				if detached {
-					return resilient.Detach(kv, 0)
-				}
-				return kv
-			}, func(r *rig) {
+			inRigOf(t, 2, unbreakable, detachedIf(detached), func(r *rig) {
 				r.set("k", "v")
 				r.owe(0, "owed")
 				r.faults[0].HangIgnoringContext()

@@ -17,6 +17,16 @@ import (
 // deaf is a member that ignores its ctx and leaves its callers to Detach.
 func deaf(_ int, kv resilient.KVWithHealth) resilient.KVWithHealth { return resilient.Detach(kv, 8) }
 
+// detachedIf puts members behind Detach, or leaves them as they are.
+func detachedIf(detached bool) func(int, resilient.KVWithHealth) resilient.KVWithHealth {
+	return func(_ int, kv resilient.KVWithHealth) resilient.KVWithHealth {
+		if detached {
+			return resilient.Detach(kv, 0)
+		}
+		return kv
+	}
+}
+
 func TestADetachedMemberThatIgnoresItsContextCostsOneTimeout(t *testing.T) {
 	inRigOf(t, 2, unbreakable, deaf, func(r *rig) {
 		r.set("k", "1")

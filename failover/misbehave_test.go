@@ -123,12 +123,7 @@ func TestAGoexitOfAMemberIsAFailedWrite(t *testing.T) {
 func TestAGoexitOfAMemberDuringAReadHoldsNothing(t *testing.T) {
 	for _, detached := range []bool{false, true} {
 		t.Run(fmt.Sprint("detached: ", detached), func(t *testing.T) {
-			inRigOf(t, 2, unbreakable, func(_ int, kv resilient.KVWithHealth) resilient.KVWithHealth {
-				if detached {
-					return resilient.Detach(kv, 0)
-				}
-				return kv
-			}, func(r *rig) {
+			inRigOf(t, 2, unbreakable, detachedIf(detached), func(r *rig) {
 				r.set("k", "v")
 				r.faults[0].GoexitNext(1)
 				ended, returned := make(chan struct{}), false
