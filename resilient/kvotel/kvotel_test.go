@@ -59,7 +59,7 @@ func TestS10_ASecretIsInNoMetric(t *testing.T) {
 
 func TestEverySeriesThatIsNoHistogramExistsAtZeroFromTheFirstWatchOn(t *testing.T) {
 	o, reader := newObserver(t)
-	o.Watch(&fixed{group("orders")}, &fixed{resilient.Status{Name: "solo", State: "closed"}})
+	o.Watch(&fixed{outagetest.Group("orders")}, &fixed{resilient.Status{Name: "solo", State: "closed"}})
 	series, units := collect(t, reader)
 	for _, id := range meter.All() {
 		m := meter.Of(id)
@@ -80,7 +80,7 @@ func TestAStatusThatHangsDoesNotHoldUpACollectionForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		o, reader := newObserver(t)
-		o.Watch(&fixed{group("good")}, reporter(func() resilient.Status {
+		o.Watch(&fixed{outagetest.Group("good")}, reporter(func() resilient.Status {
 			<-release
 			panic("status")
 		}))
@@ -156,7 +156,7 @@ func TestCloseStopsTheReadingOfStatuses(t *testing.T) {
 	o, reader := newObserver(t)
 	o.Watch(reporter(func() resilient.Status {
 		asked++
-		return group("g")
+		return outagetest.Group("g")
 	}))
 	require.Equal(t, 1, asked)
 	_, _ = collect(t, reader)
@@ -180,7 +180,7 @@ func TestEventsWatchesAndCollectionsMayComeAtOnce(t *testing.T) {
 				for kind := range resilient.KindLost + 1 {
 					o.Observe(context.Background(), resilient.Event{Kind: kind, Group: "g", Store: fmt.Sprint(j), Count: 1})
 				}
-				o.Watch(&fixed{group("g")})
+				o.Watch(&fixed{outagetest.Group("g")})
 				var rm metricdata.ResourceMetrics
 				if err := reader.Collect(context.Background(), &rm); err != nil {
 					t.Error(err)

@@ -63,14 +63,3 @@ func (r reporter) Status() resilient.Status { return r() }
 type fixed struct{ status resilient.Status }
 
 func (f *fixed) Status() resilient.Status { return f.status }
-
-// group is the status of a healthy group of two.
-func group(name string) resilient.Status {
-	return resilient.Status{
-		Name: name, Kind: "failover", Condition: resilient.Up, Active: "redis",
-		Members: []resilient.Status{
-			{Name: "redis", Condition: resilient.Up, State: "closed"},
-			{Name: "bolt", Condition: resilient.Up, State: "closed"},
-		},
-	}
-}

@@ -60,7 +60,7 @@ func TestS10_ASecretIsInNoMetric(t *testing.T) {
 
 func TestEverySeriesExistsAtZeroFromTheFirstWatchOn(t *testing.T) {
 	o, reg := newObserver(t)
-	o.Watch(&fixed{group("orders")}, &fixed{resilient.Status{Name: "solo", State: "closed"}})
+	o.Watch(&fixed{outagetest.Group("orders")}, &fixed{resilient.Status{Name: "solo", State: "closed"}})
 	got := scrape(t, reg)
 	for _, id := range meter.All() {
 		m := meter.Of(id)
@@ -154,7 +154,7 @@ func TestEventsWatchesAndScrapesMayComeAtOnce(t *testing.T) {
 				for kind := range resilient.KindLost + 1 {
 					o.Observe(context.Background(), resilient.Event{Kind: kind, Group: g, Store: "redis", Op: resilient.OpSet, Count: 1})
 				}
-				o.Watch(&fixed{group(g)})
+				o.Watch(&fixed{outagetest.Group(g)})
 				_, err := reg.Gather()
 				if err != nil {
 					t.Error(err)

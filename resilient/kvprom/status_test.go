@@ -9,12 +9,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/holdfastkv/holdfast/internal/outagetest"
 	"github.com/holdfastkv/holdfast/resilient"
 )
 
 func TestGaugesAreReadFromStatusAtEachScrape(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := group("orders")
+		st := outagetest.Group("orders")
 		o, reg := newObserver(t)
 		o.Watch(reporter(func() resilient.Status { return st }))
 		st.Active, st.Condition = "bolt", resilient.Degraded
@@ -68,8 +69,8 @@ func TestS28_AStatusThatHangsPanicsOrExitsDoesNotHoldUpAScrape(t *testing.T) {
 					if bad.Load() {
 						misbehave(release)
 					}
-					return group("bad")
-				}), &fixed{group("good")})
+					return outagetest.Group("bad")
+				}), &fixed{outagetest.Group("good")})
 				whole := scrape(t, reg)
 				bad.Store(true)
 				began := time.Now()
@@ -103,7 +104,7 @@ func TestAReporterThatHangsFromTheStartIsMetLater(t *testing.T) {
 		began := time.Now()
 		o.Watch(reporter(func() resilient.Status {
 			<-release
-			return group("g")
+			return outagetest.Group("g")
 		}))
 		require.Equal(t, time.Second, time.Since(began))
 		close(release)
@@ -114,18 +115,18 @@ func TestAReporterThatHangsFromTheStartIsMetLater(t *testing.T) {
 
 func TestAReporterIsWatchedOnceHoweverOften(t *testing.T) {
 	o, reg := newObserver(t)
-	r := &fixed{group("g")}
+	r := &fixed{outagetest.Group("g")}
 	o.Watch(r, r, nil, (*fixed)(nil), reporter(nil))
 	o.Watch(r)
 	o.Watch()
-	other := reporter(func() resilient.Status { return group("other") }) // a func cannot be compared
+	other := reporter(func() resilient.Status { return outagetest.Group("other") }) // a func cannot be compared
 	o.Watch(other, other)
 	require.Equal(t, 1.0, scrape(t, reg)[`holdfast_backend_active{backend="redis",group="g"}`])
 }
 
 func TestGroupsWithMembersOfOneNameAreToldApart(t *testing.T) {
 	o, reg := newObserver(t)
-	a, b := group("a"), group("b")
+	a, b := outagetest.Group("a"), outagetest.Group("b")
 	b.Members[0].Condition = resilient.Down
 	o.Watch(&fixed{a}, &fixed{b}, &fixed{resilient.Status{Name: "redis", Condition: resilient.Degraded}})
 	for _, g := range []string{"a", "b", ""} {
@@ -145,7 +146,7 @@ func TestGroupsWithMembersOfOneNameAreToldApart(t *testing.T) {
 func TestStoresOfOneNameShareTheirSeries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, reg := newObserver(t)
-		young, old := group("g"), group("g")
+		young, old := outagetest.Group("g"), outagetest.Group("g")
 		young.OldestOwed, young.Owed = time.Now(), 2
 		old.OldestOwed, old.Owed = time.Now().Add(-time.Minute), 1
 		old.Members[0].Condition = resilient.Down
@@ -161,7 +162,7 @@ func TestStoresOfOneNameShareTheirSeries(t *testing.T) {
 
 func TestNamesThatPrometheusCannotHoldAreMended(t *testing.T) {
 	o, reg := newObserver(t)
-	st := group("g\xff")
+	st := outagetest.Group("g\xff")
 	st.Members[0].Name = "m\xfe"
 	o.Watch(&fixed{st}, &fixed{resilient.Status{Kind: "unnamed"}})
 	o.Observe(t.Context(), resilient.Event{Kind: resilient.KindCall, Group: "g\xff", Store: "m\xfe"})
